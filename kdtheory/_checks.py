@@ -1,0 +1,262 @@
+"""Every argument check of the package, and its words.
+
+A check returns the value in the form that the mathematics needs, or raises a ``ValueError``
+(a wrong value) or a ``TypeError`` (a wrong kind of thing) whose one line names the argument,
+the rule and the value.
+"""
+
+import os
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_in_unit_interval",
+    "check_lengths_agree",
+    "check_logits",
+    "check_mask",
+    "check_masked_array",
+    "check_matrix",
+    "check_nonnegative",
+    "check_output_folder",
+    "check_positive",
+    "check_real_array",
+    "check_rng",
+    "check_simplex_points",
+    "simplex_tolerance",
+]
+
+
+def check_real_array(name: str, value: ArrayLike, *, ndim: int | None = None) -> NDArray[Any]:
+    """Finite real numbers as a float32 (if it was) or float64 array."""
+    array = _real_array(name, value, ndim)
+    _require_finite(name, array, np.isfinite(array))
+    return array
+
+
+def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        msg = f"`{name}` must be a rectangular array, got nested lengths that differ"
+        raise ValueError(msg) from None
+
+
+def _real_array(name: str, value: ArrayLike, ndim: int | None) -> NDArray[Any]:
+    array = _as_array(name, value)
+    if array.dtype.kind not in "fiub":
+        msg = f"`{name}` must be an array of real numbers, got dtype {array.dtype}"
+        raise TypeError(msg)
+    kept = array.dtype.kind == "f" and array.dtype.itemsize == np.dtype(np.float32).itemsize
+    # a long double beyond float64 becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32 if kept else np.float64, copy=False)
+    if ndim is not None and array.ndim != ndim:
+        msg = f"`{name}` must have {ndim} dimension(s), got shape {array.shape}"
+        raise ValueError(msg)
+    return array
+
+
+def _require_finite(name: str, array: NDArray[Any], passed: NDArray[np.bool_]) -> None:
+    if not passed.all():
+        where = np.unravel_index(int(np.argmin(passed)), array.shape)
+        at = ", ".join(str(int(i)) for i in where)
+        msg = f"`{name}` must be finite, got {array[where]} at index ({at})"
+        raise ValueError(msg)
+
+
+def check_logits(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Finite logits of shape (..., K) with K at least 1 and a range that does not overflow."""
+    array = check_real_array(name, value)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        msg = f"`{name}` must have shape (..., K) with K at least 1, got shape {array.shape}"
+        raise ValueError(msg)
+    if array.size and np.abs(array).max() > np.finfo(array.dtype).max / 2:
+        with np.errstate(over="ignore"):
+            span = (array.max(axis=-1) - array.min(axis=-1)).max()
+        if not np.isfinite(span):
+            msg = f"`{name}` must have a finite range in each row, got {span}"
+            raise ValueError(msg)
+    return array
+
+
+def check_simplex_points(
+    name: str, value: ArrayLike, *, positive: bool = False, n_classes: int | None = None
+) -> NDArray[Any]:
+    """Points of the probability simplex, shape (..., K); interior points if `positive`."""
+    array = check_logits(name, value)
+    if n_classes is not None and array.shape[-1] != n_classes:
+        msg = f"`{name}` must have {n_classes} classes in its last axis, got shape {array.shape}"
+        raise ValueError(msg)
+    if array.size and array.min() < 0:
+        msg = f"`{name}` must not be negative, got {array.min()}"
+        raise ValueError(msg)
+    if positive and array.size and array.min() == 0:
+        msg = f"`{name}` must be positive in every class, got 0.0"
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        total = array.sum(axis=-1, dtype=np.float64)
+    excess = np.abs(total - 1)
+    if array.size and excess.max() > simplex_tolerance(array):
+        worst = float(total.flat[int(np.argmax(excess))])
+        msg = f"`{name}` must sum to 1 over the last axis, got {worst!r} (off by {worst - 1:.3g})"
+        raise ValueError(msg)
+    return array
+
+
+def simplex_tolerance(array: NDArray[Any]) -> float:
+    """By how much a sum of K rounded probabilities may differ from 1: √eps of the dtype."""
+    return float(np.sqrt(np.finfo(array.dtype).eps))
+
+
+def _check_number(name: str, value: Any) -> float:
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, Real):
+        msg = f"`{name}` must be a real number, got {_shown(value)}"
+        raise TypeError(msg)
+    try:
+        return float(value)
+    except OverflowError:
+        msg = f"`{name}` must fit in a double, got {_shown(value)}"
+        raise ValueError(msg) from None
+
+
+def _shown(value: Any) -> str:
+    """Show any value in one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def check_positive(name: str, value: Any) -> float:
+    """One finite number above 0."""
+    number = _check_number(name, value)
+    if not (np.isfinite(number) and number > 0):
+        msg = f"`{name}` must be finite and positive, got {number!r}"
+        raise ValueError(msg)
+    return number
+
+
+def check_nonnegative(name: str, value: Any) -> float:
+    """One finite number that is at least 0."""
+    number = _check_number(name, value)
+    if not (np.isfinite(number) and number >= 0):
+        msg = f"`{name}` must be finite and at least 0, got {number!r}"
+        raise ValueError(msg)
+    return number
+
+
+def check_in_unit_interval(name: str, value: Any) -> float:
+    """One number in [0, 1]."""
+    number = _check_number(name, value)
+    if not 0 <= number <= 1:
+        msg = f"`{name}` must be in [0, 1], got {number!r}"
+        raise ValueError(msg)
+    return number
+
+
+def check_count(name: str, value: Any, *, least: int = 0) -> int:
+    """One integer that is at least `least`."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        msg = f"`{name}` must be an integer, got {_shown(value)}"
+        raise TypeError(msg)
+    count = int(value)
+    if count < least:
+        msg = f"`{name}` must be at least {least}, got {count}"
+        raise ValueError(msg)
+    return count
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of a few words."""
+    # the type first: an array compares element by element
+    if not isinstance(value, str) or value not in choices:
+        words = " or ".join(repr(choice) for choice in choices)
+        msg = f"`{name}` must be {words}, got {_shown(value)}"
+        raise ValueError(msg)
+    return value
+
+
+def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bool_]:
+    """Boolean mask of the given length; None stands for all True."""
+    if value is None:
+        return np.ones(length, dtype=bool)
+    mask = _as_array(name, value)
+    if mask.dtype != np.bool_:
+        msg = f"`{name}` must be a boolean mask, got dtype {mask.dtype}"
+        raise TypeError(msg)
+    if mask.shape != (length,):
+        msg = f"`{name}` must have shape ({length},), got shape {mask.shape}"
+        raise ValueError(msg)
+    return mask
+
+
+def check_lengths_agree(**arrays: NDArray[Any]) -> int:
+    """Length of the first axis, common to all."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        words = ", ".join(f"`{name}` has {length}" for name, length in lengths.items())
+        msg = f"lengths must agree, but {words}"
+        raise ValueError(msg)
+    return next(iter(lengths.values()))
+
+
+def check_rng(name: str, value: Any) -> np.random.Generator:
+    """One numpy random generator; nothing else, so that every draw can be repeated."""
+    if not isinstance(value, np.random.Generator):
+        msg = f"`{name}` must be a numpy.random.Generator, got {type(value).__name__}"
+        raise TypeError(msg)
+    return value
+
+
+def check_matrix(
+    name: str, value: ArrayLike, *, shape: tuple[int, int] | None = None
+) -> NDArray[Any]:
+    """Finite matrix with at least one row and one column, or of exactly the given shape."""
+    matrix = check_real_array(name, value, ndim=2)
+    if shape is not None and matrix.shape != shape:
+        msg = f"`{name}` must have shape {shape}, got shape {matrix.shape}"
+        raise ValueError(msg)
+    if matrix.size == 0:
+        msg = f"`{name}` must have at least one row and one column, got shape {matrix.shape}"
+        raise ValueError(msg)
+    return matrix
+
+
+def check_masked_array(name: str, value: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """Numbers of the mask's shape that are finite where it is True; 0 replaces all others."""
+    array = _real_array(name, value, None)
+    if array.shape != mask.shape:
+        msg = f"`{name}` must have shape {mask.shape}, got shape {array.shape}"
+        raise ValueError(msg)
+    _require_finite(name, array, np.isfinite(array) | ~mask)
+    return np.where(mask, array, np.zeros((), dtype=array.dtype))
+
+
+def check_output_folder(name: str, value: str | os.PathLike[str], files: Iterable[str]) -> Path:
+    """A folder, there or yet to be made, into which files of these names can be written."""
+    given = os.fspath(value)
+    folder = Path(given)
+    reason: str | None = "no name"
+    if given:
+        try:
+            nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            # trying is the only test that root and read-only mounts do not pass by mistake
+            with TemporaryFile(dir=nearest):
+                in_the_way = [file for file in files if (folder / file).is_dir()]
+            if not in_the_way:
+                return folder
+            reason = f"{in_the_way[0]} in it is a folder"
+        except OSError as error:
+            reason = error.strerror
+    msg = f"`{name}` must be a folder that can be written, got {given!r} ({reason})"
+    raise ValueError(msg)
