@@ -1,0 +1,29 @@
+"""The ledger: every claim of the papers, with a verdict and live evidence.
+
+A verdict is not asserted but computed from what its evidence finds, so that a wrong one is caught:
+
+* `claims` is the table, `gs` the rows of GS;
+* `evidence` says what a claim is and which verdict findings support;
+* `proofs_likelihood`, `proofs_normaliser` and `proofs_objective` are proofs with sympy (`symbolic`
+  holds what they have in common), `certificates` are in ball arithmetic, `laws` sets numbers of
+  kdtheory beside those of `oracles`, which know no theory;
+* `verify` runs them.
+"""
+
+from kdtheory.ledger.claims import CLAIMS, markdown_table
+from kdtheory.ledger.evidence import Claim, Evidence, Finding
+from kdtheory.ledger.verify import Backing, Outcome, as_record, judge, select, verify
+
+__all__ = [
+    "CLAIMS",
+    "Backing",
+    "Claim",
+    "Evidence",
+    "Finding",
+    "Outcome",
+    "as_record",
+    "judge",
+    "markdown_table",
+    "select",
+    "verify",
+]

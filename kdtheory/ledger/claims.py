@@ -1,0 +1,40 @@
+"""The table: every claim, in the order of the papers.
+
+A row is a `Claim` in the file of its source (`gs.py` for GS); `CLAIMS` puts the files together.
+
+notation: none
+"""
+
+from collections.abc import Iterable
+
+from kdtheory.ledger.evidence import Claim
+from kdtheory.ledger.gs import GS
+
+__all__ = ["CLAIMS", "markdown_table"]
+
+CLAIMS: tuple[Claim, ...] = (*GS,)
+
+LEAD_IN = {
+    "true": "",
+    "true under a stated reading": "Reading: ",
+    "false as printed": "Instead: ",
+}
+
+
+def markdown_table(claims: Iterable[Claim] = CLAIMS) -> str:
+    """Claims, verdicts and corrections as a table in Markdown.
+
+    Examples
+    --------
+    >>> print(markdown_table(CLAIMS[1:2]))
+    | claim | statement | verdict | what is true |
+    |---|---|---|---|
+    | GS-hot: section 3, property 2 of T | As T → ∞ all classes become equally likely. | true | |
+    """
+    lines = ["| claim | statement | verdict | what is true |", "|---|---|---|---|"]
+    for claim in claims:
+        place = claim.equation if claim.author == "paper" else f"{claim.equation}, derived here"
+        correction = LEAD_IN[claim.verdict] + claim.correction
+        cells = (f"{claim.id}: {place}", claim.statement, claim.verdict, correction)
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(lines).replace("|  |", "| |")

@@ -1,0 +1,108 @@
+"""Oracles: slow computations straight from definitions, which know no theory.
+
+Nothing here imports the modules that are judged.
+
+notation: K = n_classes, s = point of the simplex
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+__all__ = [
+    "best_point",
+    "grid_points",
+    "label_vectors",
+    "simplex_integral",
+    "simplex_rule",
+    "uniform_draws",
+]
+
+Reals = NDArray[np.float64]
+
+
+def simplex_rule(n_classes: int, *, nodes: int = 24) -> tuple[Reals, Reals]:
+    """Points and weights of a quadrature over the simplex, measure ds_1 … ds_{K−1}.
+
+    Gauss–Legendre in u for each of s_1 = u_1, s_2 = (1 − s_1) u_2, s_3 = (1 − s_1 − s_2) u_3, …
+
+    Parameters
+    ----------
+    n_classes : int
+        K, at least 1.
+    nodes : int
+        Nodes for each of the K − 1 variables.
+
+    Returns
+    -------
+    (n, K) ndarray, (n,) ndarray
+        With n = nodes^(K−1).
+
+    Examples
+    --------
+    >>> points, weights = simplex_rule(3)
+    >>> float(weights.sum().round(12))  # the area of the triangle s_1 + s_2 ≤ 1
+    0.5
+    """
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    x, w = (x + 1) / 2, w / 2
+    points, weights, left = np.zeros((1, 0)), np.ones(1), np.ones(1)
+    for _ in range(n_classes - 1):
+        s = np.outer(left, x)
+        points = np.hstack([np.repeat(points, nodes, axis=0), s.reshape(-1, 1)])
+        weights = np.outer(weights * left, w).ravel()
+        left = (left[:, None] - s).ravel()
+    return np.hstack([points, left[:, None]]), weights
+
+
+def simplex_integral(
+    function: Callable[[Reals], Reals], n_classes: int, *, measure: str = "coordinate"
+) -> float:
+    """Integral over the simplex of a function of points (n, K).
+
+    For the measure "surface" the area of the cell that the edges e_k − e_K span is taken from
+    the singular values of those edges.
+    """
+    points, weights = simplex_rule(n_classes)
+    cell = 1.0
+    if measure == "surface":
+        edges = np.eye(n_classes)[:-1] - np.eye(n_classes)[-1]
+        cell = float(np.prod(np.linalg.svd(edges, compute_uv=False)))
+    return cell * float(weights @ function(points))
+
+
+def uniform_draws(n_classes: int, size: int, rng: np.random.Generator) -> Reals:
+    """Uniform draws from the simplex: the gaps between sorted uniform numbers."""
+    cuts = np.sort(rng.random((size, n_classes - 1)), axis=1)
+    ends = np.ones((size, 1))
+    return np.diff(np.hstack([0 * ends, cuts, ends]), axis=1)
+
+
+def grid_points(n_classes: int, steps: int) -> Reals:
+    """Every point of the open simplex, K at least 2, whose coordinates are multiples of 1/steps."""
+    bars = np.array(list(combinations(range(1, steps), n_classes - 1)))
+    ends = np.full((len(bars), 1), steps)
+    return np.diff(np.hstack([0 * ends, bars, ends]), axis=1) / steps
+
+
+def label_vectors(n_objects: int, n_classes: int) -> Iterator[tuple[int, ...]]:
+    """Every way to label the objects."""
+    return product(range(n_classes), repeat=n_objects)
+
+
+def best_point(objective: Callable[[Reals], float], n_classes: int) -> Reals:
+    """The point of the open simplex where a function is largest, by BFGS over logits.
+
+    Derivatives are differences; the best of three starts is taken. Good to about 1e-5.
+    """
+
+    def point(z: Reals) -> Reals:
+        weights = np.exp(z - z.max())
+        return np.asarray(weights / weights.sum())
+
+    starts = np.vstack([np.zeros(n_classes), np.eye(n_classes)[:2]])
+    found = [minimize(lambda z: -objective(point(z)), start, method="BFGS") for start in starts]
+    return point(min(found, key=lambda result: float(result.fun)).x)

@@ -1,0 +1,132 @@
+"""Certificates decide alike with python-flint's balls and with mpmath's intervals."""
+
+import sys
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import pytest
+
+from kdtheory import log_normaliser, printed_constant
+from kdtheory.divided_differences import normaliser_gradient
+from kdtheory.ledger import CLAIMS, certificates, select, verify
+from kdtheory.ledger.certificates import ball_arithmetic, require_flint
+
+CLOSE = 1e-13  # float64 against 77 digits
+
+CERTIFICATES = {
+    str(check): check
+    for claim in CLAIMS
+    for evidence in claim.evidence
+    if evidence.kind == "certificate"
+    for check in [evidence.check]
+}
+
+
+@pytest.fixture(params=["python-flint balls", "mpmath intervals"])
+def arithmetic(request, monkeypatch):
+    if request.param == "mpmath intervals":
+        monkeypatch.setitem(sys.modules, "flint", None)
+    return request.param
+
+
+def names(check):
+    return check.func.__name__ if isinstance(check, partial) else check.__name__
+
+
+# --- the arithmetic
+
+
+def test_balls_enclose_and_compare_with_proof(arithmetic):
+    with ball_arithmetic() as balls:
+        assert balls.name == arithmetic
+        third = balls.number(1, 3)
+        assert bool(third < balls.number(1, 2))
+        assert not bool(third < third)
+        for same in (balls.exp(balls.log(third)), balls.sqrt(third) ** 2):
+            # the two overlap: neither side is proved to be the larger
+            assert not bool(same < third)
+            assert not bool(same > third)
+            assert balls.midpoint(same) == 1 / 3
+
+
+def test_precision_outside_is_left_alone():
+    flint = pytest.importorskip("flint")
+    before = flint.ctx.prec
+    with ball_arithmetic() as balls:
+        assert flint.ctx.prec == certificates.BITS > before
+        assert balls.midpoint(balls.number(1)) == 1.0
+    assert flint.ctx.prec == before
+
+
+@pytest.mark.parametrize("g", certificates.POINTS)
+def test_objects_in_balls_are_the_functions_of_the_package(arithmetic, g):
+    log_g = np.log(np.array(g, dtype=float))
+    with ball_arithmetic() as balls:
+        a = balls.logs(g)
+        pairs = [
+            (certificates._integral(balls, a), np.exp(log_normaliser(log_g))),
+            (certificates._printed_constant(balls, a), printed_constant(np.exp(log_g))),
+            (certificates._mean_of_first(balls, a), normaliser_gradient(log_g)[0]),
+        ]
+        for ball, number in pairs:
+            assert balls.midpoint(ball) == pytest.approx(float(number), rel=CLOSE), arithmetic
+
+
+# --- the certificates
+
+
+@pytest.mark.parametrize("check", CERTIFICATES.values(), ids=names)
+def test_certificates_decide_with_either_arithmetic(arithmetic, check):
+    finding = check()
+    assert finding.holds is not None
+    assert finding.detail.endswith(f"({arithmetic})")
+
+
+def test_certificates_agree_to_the_digits_shown(monkeypatch):
+    balls = [check() for check in CERTIFICATES.values()]
+    monkeypatch.setitem(sys.modules, "flint", None)
+    for finding, check in zip(balls, CERTIFICATES.values(), strict=True):
+        other = check()
+        assert other.holds == finding.holds
+        assert other.detail.rpartition(" (")[0] == finding.detail.rpartition(" (")[0]
+
+
+def test_true_claim_is_not_excluded(arithmetic, monkeypatch):
+    # with the right constant in its place, balls contain 1 and the certificate stays undecided
+    right = lambda balls, a: 1 / certificates._integral(balls, a)  # noqa: E731
+    monkeypatch.setattr(certificates, "_printed_constant", right)
+    finding = certificates.printed_constant_normalises("coordinate")
+    assert finding.holds is None, arithmetic
+    assert "excluded in 0 of 5" in finding.detail
+
+
+def test_inaccurate_normaliser_is_refuted(arithmetic, monkeypatch):
+    wrong = lambda a: log_normaliser(a) + 1e-11  # noqa: E731
+    monkeypatch.setattr(certificates, "log_normaliser", wrong)
+    assert certificates.log_normaliser_is_accurate().holds is False, arithmetic
+
+
+def test_printed_theorem_is_excluded_by_the_numbers_of_the_readme(arithmetic):
+    with ball_arithmetic() as balls:
+        a = balls.logs((Fraction(3, 10), Fraction(7, 10)))
+        mass = certificates._integral(balls, a) * certificates._printed_constant(balls, a)
+        assert bool(mass > balls.number(425, 10_000)), arithmetic
+        assert bool(mass < balls.number(426, 10_000)), arithmetic
+
+
+# --- rigour
+
+
+def test_rigorous_verification_uses_flint():
+    pytest.importorskip("flint")
+    require_flint()
+    (backing,) = verify(select(["GS-T1"]), rigorous=True)
+    assert backing.backed
+    assert "python-flint" in backing.outcomes[0].detail
+
+
+def test_flint_is_asked_for_by_name(monkeypatch):
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(ModuleNotFoundError, match="rigorous certificates need python-flint"):
+        require_flint()
