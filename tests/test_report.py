@@ -1,0 +1,340 @@
+"""The page and its numbers: complete, self-contained, repeatable, whole or not there."""
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from experiment_results import diabetes, digits, synthetic
+
+import kdtheory.report
+from kdtheory import ledger
+from kdtheory.experiments.diabetes import theorem_2_on_diabetes
+from kdtheory.experiments.digits import theorem_1_on_digits
+from kdtheory.experiments.synthetic import generator_of_gs_6_2
+from kdtheory.report import FILES, build_report, write_report
+
+QUICK_SECONDS = 0.3  # of a claim; CI compares the files of two whole runs
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+@cache
+def backings():
+    """The real ledger, derived once for this module."""
+    return tuple(ledger.verify())
+
+
+@cache
+def report():
+    return build_report(backings(), digits(), diabetes(), synthetic())
+
+
+def planted(**changes):
+    """The first row of the ledger with other words, as if nothing had backed it."""
+    first = backings()[0]
+    return replace(first, claim=replace(first.claim, **changes), backed=False)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No figures, for tests of the words around them."""
+    monkeypatch.setattr(kdtheory.report, "_figures", lambda *_: defaultdict(str))
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and a check that tags are balanced."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.words = [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs), len(self.open)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs), len(self.open)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "svg"} & set(self.open):
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs, _ in self.elements if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def bare(words):
+    """Without what typesetting changes: spaces and the signs of indices and exponents."""
+    return re.sub(r"[\s_^{}]", "", words)
+
+
+@cache
+def page():
+    return Page(report()[0])
+
+
+# --- the page against the results
+
+
+def test_every_verdict_of_the_ledger_is_backed_on_the_page():
+    results = report()[1]
+    assert results["ledger"]["not_backed"] == []
+    assert [claim["id"] for claim in results["ledger"]["claims"]] == [c.id for c in ledger.CLAIMS]
+    assert "NOT backed" not in page().text
+
+
+def test_every_claim_has_its_row_with_statement_and_verdict():
+    rows = {attrs.get("id") for attrs in page().all("tr")}
+    for claim in ledger.CLAIMS:
+        assert claim.id in rows
+        for words in (claim.statement, claim.correction):
+            assert bare(words) in bare(page().text)
+
+
+def test_answer_counts_the_claims_of_the_paper():
+    counts = report()[1]["ledger"]["counts"]
+    paper = [claim for claim in ledger.CLAIMS if claim.author == "paper"]
+    assert sum(counts.values()) == len(paper)
+    assert f"Of {len(paper)} claims of the paper, {counts['true']} are true ," in page().text
+    assert f"{counts['false as printed']} are false as printed ;" in page().text
+
+
+def test_headline_is_the_median_mass_on_real_digits():
+    quantiles = report()[1]["digits"]["log10_mass_quantiles"]
+    decades = digits().log_mass / np.log(10)
+    assert quantiles["median"] == np.median(decades)
+    assert f"has median 10 −{-np.median(decades):.0f} and" in page().text
+    assert (quantiles["least"], quantiles["greatest"]) == (decades.min(), decades.max())
+
+
+def test_tables_tell_the_numbers_of_the_results():
+    for score in digits().scores:
+        assert f"{score.model} {score.accuracy:.3f} {score.cross_entropy:.4f}" in page().text
+    for row in diabetes().comparisons:
+        change = f"{row.change:+.0f}".replace("-", "−")
+        assert f"{row.teacher_columns} columns {row.trust:.2f} {change}" in page().text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_unbacked_verdict_is_shouted():
+    html, results = build_report(
+        [planted(id="GS-WRONG")], digits(), diabetes(), synthetic()
+    )  # fmt: skip
+    text = Page(html).text
+    assert results["ledger"]["not_backed"] == ["GS-WRONG"]
+    assert "the evidence does not back 1 of the verdicts" in text
+    assert "Not backed: GS-WRONG ." in text
+    assert "backs every verdict" not in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_words_follow_the_verdicts():
+    worse = replace(digits(), change_low=0.1, change_high=0.2)
+    better = replace(digits(), change_low=-0.2, change_high=-0.1)
+    undecided = replace(digits(), change_low=-0.1, change_high=0.1)
+    helpful = replace(diabetes().columns_effect, low=-2.0, high=-1.0)
+    for result, word in ((worse, "worse"), (better, "better"), (undecided, "undecided")):
+        patients = replace(diabetes(), columns_effect=helpful)
+        html, _ = build_report(backings()[:1], result, patients, synthetic())
+        text = Page(html).text
+        assert f": {word} on this split" in text
+        assert "they have a part in the change" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_text_of_a_claim_is_escaped():
+    html, _ = build_report(
+        [planted(statement="if <script>alert(1)</script> & g < 1", tex="<script>2", id="<b>")],
+        digits(), diabetes(), synthetic(),
+    )  # fmt: skip
+    assert Page(html).all("script") == []
+    for words in ("if <script>alert(1)</script> & g < 1", "<script>2", "<b>"):
+        assert words in Page(html).text
+
+
+@pytest.mark.parametrize(
+    ("words", "html"),
+    [
+        ("∏ g_k^{s_k} ds", "∏ g<sub>k</sub><sup>s<sub>k</sub></sup> ds"),
+        ("exp_{K−1}(x) < x^j/j!", "exp<sub>K−1</sub>(x) &lt; x<sup>j</sup>/j!"),
+        ("Σ_{j<K} 1/T_0²", "Σ<sub>j&lt;K</sub> 1/T<sub>0</sub>²"),
+        ("no sign, {a} set", "no sign, {a} set"),
+    ],
+)
+def test_indices_and_exponents_are_typeset(words, html):
+    assert kdtheory.report._typeset(words) == html
+
+
+# --- laws of the page
+
+
+def test_page_loads_nothing():
+    html = report()[0]
+    assert page().all("script") == page().all("link") == page().all("img") == []
+    for tag, attrs, _ in page().elements:
+        for name, value in attrs.items():
+            if name in {"src", "srcset", "href", "xlink:href", "data", "action", "poster"}:
+                inside = value.startswith(("#", "data:")) or (tag, value) == ("a", FILES[1])
+                assert inside, (tag, name, value)
+    assert "@import" not in html
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
+    addresses = set(re.findall(r"https?://[^\"'\s<]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_page_fits_a_phone_and_the_dark_and_paper():
+    html = report()[0]
+    assert html.startswith("<!doctype html>")
+    assert page().all("html") == [{"lang": "en"}]
+    viewports = [attrs for attrs in page().all("meta") if attrs.get("name") == "viewport"]
+    assert viewports[0]["content"].startswith("width=device-width")
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+
+
+def test_every_figure_has_alternative_text_and_a_caption():
+    pictures = [attrs for attrs in page().all("svg") if "viewbox" in attrs]
+    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 9
+    html = report()[0]
+    for attrs in pictures:
+        assert attrs["role"] == "img"
+        for identifier in attrs["aria-labelledby"].split():
+            words = re.search(rf'<(title|desc) id="{identifier}">([^<]+)</\1>', html)
+            assert words.group(2).strip()
+
+
+def test_identifiers_are_unique_and_all_links_lead_somewhere():
+    identifiers = [attrs["id"] for _, attrs, _ in page().elements if "id" in attrs]
+    assert len(identifiers) == len(set(identifiers))
+    targets = [a["href"][1:] for a in page().all("a") if a["href"].startswith("#")]
+    assert set(targets) <= set(identifiers)
+    for _, attrs, _ in page().elements:
+        assert set(attrs.get("aria-labelledby", "").split()) <= set(identifiers)
+
+
+def test_wide_tables_scroll_in_their_own_box():
+    boxed = 0
+    for position, (tag, attrs, depth) in enumerate(page().elements):
+        if tag == "table" and attrs["class"] == "figures":
+            parent = [e for e in page().elements[:position] if e[2] == depth - 1][-1]
+            assert parent[1]["class"] == "scroll"
+            boxed += 1
+    assert boxed == 3
+
+
+# --- laws of the files
+
+
+def test_same_seed_gives_the_same_bytes(tmp_path):
+    # claims whose evidence draws at random too, those of them that are quick to derive once more
+    quick = [b for b in backings() if b.seconds < QUICK_SECONDS]
+    drawn = [b.claim for b in quick if any(e.kind == "property" for e in b.claim.evidence)]
+    assert drawn
+    fresh = {b.claim.id: b for b in ledger.verify(drawn)}
+    again = [fresh.get(b.claim.id, b) for b in backings()]
+    results = theorem_1_on_digits(), theorem_2_on_diabetes(), generator_of_gs_6_2()
+    first = write_report(tmp_path / "first", *report())
+    second = write_report(tmp_path / "second", *build_report(again, *results))
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_files_are_what_was_built(tmp_path):
+    html, results = report()
+    written, data = write_report(tmp_path / "a" / "b", html, results)
+    assert (written.name, data.name) == FILES == ("index.html", "results.json")
+    assert written.read_text(encoding="utf-8") == html
+    text = data.read_text(encoding="utf-8")
+    assert json.loads(text) == results
+    assert text.endswith("}\n")
+    assert sorted(results) == list(json.loads(text))
+    assert {path.name for path in data.parent.iterdir()} == set(FILES)
+
+
+def test_results_hold_no_time_and_no_place():
+    text = json.dumps(report()[1])
+    assert "seconds" not in text
+    assert str(Path.cwd()) not in text
+    assert not re.search(r"20\d\d-\d\d-\d\d", text)
+
+
+def test_report_replaces_an_earlier_one_and_leaves_strangers(tmp_path):
+    for name in (*FILES, "notes.txt"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    write_report(tmp_path, "<p>new</p>", {"new": 1})
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == "<p>new</p>"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.parametrize("method", ["write_text", "replace"])
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError(28, "No space left"), ValueError), (KeyboardInterrupt(),) * 2]
+)
+def test_nothing_half_written_is_left(tmp_path, monkeypatch, method, error, told):
+    (tmp_path / "old").mkdir()
+    for name in FILES:
+        (tmp_path / "old" / name).write_text("old", encoding="utf-8")
+    real, calls = getattr(Path, method), []
+
+    def fails_after_first(self, *args, **kwargs):
+        calls.append(self)
+        if len(calls) % 2 == 0 or method == "replace":
+            raise error
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, method, fails_after_first)
+    expected = told if isinstance(told, type) else KeyboardInterrupt
+    for folder in (tmp_path / "old", tmp_path / "new" / "deeper"):
+        with pytest.raises(expected):
+            write_report(folder, "<p>new</p>", {"new": 1})
+    assert {path.name for path in tmp_path.iterdir()} == {"old"}
+    assert {path.name for path in (tmp_path / "old").iterdir()} == set(FILES)
+    for name in FILES:
+        assert (tmp_path / "old" / name).read_text(encoding="utf-8") == "old"
+
+
+# --- limits
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_ledger_without_rows_makes_a_page():
+    html, results = build_report([], digits(), diabetes(), synthetic())
+    assert results["ledger"]["claims"] == []
+    assert "Of 0 claims" in Page(html).text
+
+
+# --- bad input
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=rf"`--out` must be a folder .* got '{out}' \(Not a"):
+            write_report(out, "", {})
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(ValueError, match=r"\(index.html in it is a folder\)"):
+        write_report(tmp_path, "", {})
+    with pytest.raises(ValueError, match=r"got '' \(no name\)"):
+        write_report("", "", {})
+
+
+def test_number_that_json_cannot_hold_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_report(tmp_path / "out", "", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
