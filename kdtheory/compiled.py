@@ -13,8 +13,7 @@ __all__ = ["series_totals"]
 LANES = 8  # rows side by side: two vector registers of float64
 
 
-@numba.njit(cache=True, nogil=True)
-def series_totals(rows: NDArray[np.float64], tail: float) -> NDArray[np.float64]:
+def _series_totals(rows: NDArray[np.float64], tail: float) -> NDArray[np.float64]:
     """Σ_n h_n(b) (K−1)! / (n+K−1)! of each row of logits (B, K), b = a − min a."""
     n_rows, n_classes = rows.shape
     totals = np.ones(n_rows)
@@ -54,3 +53,9 @@ def series_totals(rows: NDArray[np.float64], tail: float) -> NDArray[np.float64]
         for i in range(min(LANES, n_rows - start)):
             totals[start + i] = total[i]
     return totals
+
+
+try:
+    series_totals = numba.njit(cache=True, nogil=True)(_series_totals)
+except RuntimeError:  # no folder for the cache can be written: compile in every process
+    series_totals = numba.njit(nogil=True)(_series_totals)

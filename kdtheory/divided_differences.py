@@ -51,7 +51,7 @@ SERIES_CLASSES = 256  # h_n(b / R) ≤ C(n + K − 1, n) stays below 1e150 for t
 TAIL = 2.0**-54  # a quarter of the rounding of the sum
 BLOCK = 2**15  # numbers of a block's largest array: it stays in the cache
 SHORT = 64  # classes up to which columns are compared instead of rows
-COMPILED_FROM = 2**14  # numbers in a batch; below, loading the compiled series does not pay
+COMPILED_FROM = 2**18  # numbers in a batch; below, loading the compiled series does not pay
 
 
 def log_normaliser(logits: ArrayLike) -> NDArray[Any]:

@@ -231,9 +231,9 @@ def distil_regression(
 
 def _weight_of(name: str, sigma: float, convention: str) -> float:
     """Factor of a square in (15): σ² as printed, 1/σ² from the normal density."""
-    number = check_positive(name, sigma)
+    number = np.float64(check_positive(name, sigma))
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
-        square = np.float64(number) ** 2
+        square = number * number
         if convention == "printed":
             return check_positive(f"{name}**2", square)
         return check_positive(f"1/{name}**2", 1 / square)

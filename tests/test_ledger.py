@@ -303,7 +303,7 @@ def test_selection_keeps_the_order_of_the_ledger():
 
 
 def test_unknown_claim_is_named():
-    with pytest.raises(ValueError, match=r"^unknown claim 'GS-99' among \d+; did you mean GS-9 or "):
+    with pytest.raises(ValueError, match=r"^unknown claim 'GS-99' among \d+; did you mean GS-9"):
         select(["GS-3", "GS-99"])
 
 
