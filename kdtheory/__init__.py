@@ -17,15 +17,11 @@ module                         object
 =============================  ==================================================================
 """
 
-from importlib.metadata import version as _version
-
 from kdtheory.continuous_categorical import ContinuousCategorical, printed_constant
 from kdtheory.divided_differences import log_normaliser
 from kdtheory.regression import DistilledFit, distil_regression
 from kdtheory.softening import soften
 from kdtheory.synthetic import SoftmaxData, make_softmax_data
-
-__version__ = _version("kdtheory")
 
 __all__ = [
     "ContinuousCategorical",
@@ -37,3 +33,12 @@ __all__ = [
     "printed_constant",
     "soften",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":  # on demand: reading the metadata takes longer than the rest
+        from importlib.metadata import version
+
+        return version("kdtheory")
+    msg = f"module 'kdtheory' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -19,7 +19,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, roots_jacobi, xlog1py
 
 from kdtheory._checks import (
     check_choice,
@@ -35,6 +34,8 @@ from kdtheory.divided_differences import log_normaliser, normaliser_gradient, no
 __all__ = ["ContinuousCategorical", "ConvergenceError", "log_printed_constant", "printed_constant"]
 
 Reals = NDArray[np.float64]
+
+# scipy.special is imported by the functions that need it: loading it takes as long as all of NumPy
 
 TABLE = 2**26  # entries of the sampler's table: 512 MB
 DRAWS = 2**21  # numbers handled together while sampling
@@ -222,6 +223,8 @@ class ContinuousCategorical:
         ValueError
             If K is 1, `k` is no class index, or `s` is not finite.
         """
+        from scipy.special import xlog1py
+
         t, inside, k = self._marginal_arguments(s, k)
         others = np.delete(self._depths, k, axis=-1)
         log_density = (
@@ -241,6 +244,8 @@ class ContinuousCategorical:
 
         Parameters and errors are those of `marginal_pdf`; 0 below 0 and 1 above 1.
         """
+        from scipy.special import xlog1py
+
         t, inside, k = self._marginal_arguments(s, k)
         log_survival = (
             xlog1py(self.n_classes - 1, -t)
@@ -429,6 +434,8 @@ def printed_constant(probs: ArrayLike) -> NDArray[Any]:
 
 def _integrated_variance(a: Reals, delta: Reals) -> Reals:
     """∫ (1 − t) Var_{a + tδ}⟨δ, s⟩ dt over [0, 1] by Gauss–Jacobi, for rows (B, K)."""
+    from scipy.special import roots_jacobi
+
     nodes, node_weights = roots_jacobi(CLOSE_NODES, 1, 0)  # weight 1 − x on [−1, 1]
     result = np.zeros(len(a))
     for x, weight in zip(nodes, node_weights, strict=True):
@@ -504,6 +511,8 @@ class _DirichletMixture:
     """Table of log h_n(b_1 … b_k / R) for k = 1 … K and n below `_terms`, b descending."""
 
     def __init__(self, rows: Reals) -> None:
+        from scipy.special import gammaln
+
         self.order = np.argsort(-rows, axis=1, kind="stable")
         b = np.take_along_axis(rows, self.order, axis=1)
         b = b - b[:, -1:]

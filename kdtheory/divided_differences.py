@@ -33,11 +33,11 @@ notation: a = logits, b = a − min a, c = max a − a, h = complete homogeneous
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
+from math import lgamma
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from kdtheory import bromwich
 from kdtheory._checks import check_logits
@@ -101,7 +101,7 @@ def log_normaliser(logits: ArrayLike) -> NDArray[Any]:
         part = rows[block]
         if in_series:
             totals = _compiled_totals(part) if compiled else _series_totals(part)
-            result[block] = lowest[block] + (np.log(totals) - gammaln(rows.shape[1]))
+            result[block] = lowest[block] + (np.log(totals) - lgamma(rows.shape[1]))
         else:
             result[block] = highest[block] + bromwich.log_integral(highest[block, None] - part)
     return result.reshape(shape).astype(a.dtype)[()]
