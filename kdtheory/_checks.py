@@ -42,6 +42,9 @@ def check_real_array(name: str, value: ArrayLike, *, ndim: int | None = None) ->
 
 
 def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):  # np.asarray would drop the mask without a word
+        msg = f"`{name}` must not be a masked array: fill it, or leave its masked rows out"
+        raise TypeError(msg)
     try:
         return np.asarray(value)
     except ValueError:

@@ -113,6 +113,13 @@ def test_what_is_not_a_real_number_is_named(check, value, dtype):
 
 
 @pytest.mark.parametrize("check", ARRAY_CHECKS)
+def test_masked_arrays_are_refused_as_their_mask_would_be_lost(check):
+    masked = np.ma.masked_invalid([[0.5, np.nan]])
+    with pytest.raises(TypeError, match="`x` must not be a masked array: fill it, or leave"):
+        check("x", masked)
+
+
+@pytest.mark.parametrize("check", ARRAY_CHECKS)
 def test_ragged_lists_are_named(check):
     with pytest.raises(ValueError, match=r"`x` must be a rectangular array, got nested lengths"):
         check("x", [[1.0], [1.0, 2.0]])

@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -177,7 +177,9 @@ def test_cold_answers_approach_the_uniform_law_over_the_maxima(z, temperature):
 
 @given(logits())
 def test_the_coldest_answers_are_the_limit_itself(z):
-    # 1e-16, the least near-tie, over 1e-300 is far below the range of the exponential
+    below = z[z < z.max()]
+    assume(len(below) == 0 or z.max() - below.max() > 1e3 * 1e-300)
+    # e^{-1000} is below the least number of float64
     assert_array_equal(soften(z, 1e-300), hardened(z))
     assert_array_equal(soften(z, np.nextafter(0, 1)), hardened(z))
 

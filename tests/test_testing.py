@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from kdtheory._checks import check_in_unit_interval, check_positive, check_simplex_points
 from kdtheory.testing import logits, masks, simplex_points, temperatures, trusts
 
-ROUNDING = 1e-15  # of a sum of at most 8 probabilities
+ROUNDING = 2e-15  # of a sum of at most 8 quotients: 16 roundings of half an ulp of 1
 ULP = np.finfo(np.float64).eps
 FREQUENT = 0.05  # two or three times in the 50 examples of a test at the desk
 
