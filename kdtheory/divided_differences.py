@@ -33,7 +33,7 @@ notation: a = logits, b = a − min a, c = max a − a, h = complete homogeneous
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
-from math import lgamma
+from math import factorial, log
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,9 @@ def log_normaliser(logits: ArrayLike) -> NDArray[Any]:
         part = rows[block]
         if in_series:
             totals = _compiled_totals(part) if compiled else _series_totals(part)
-            result[block] = lowest[block] + (np.log(totals) - lgamma(rows.shape[1]))
+            # exact for integers, where the logarithm of the gamma function is an ulp or two off
+            log_factorial = log(factorial(rows.shape[1] - 1))
+            result[block] = lowest[block] + (np.log(totals) - log_factorial)
         else:
             result[block] = highest[block] + bromwich.log_integral(highest[block, None] - part)
     return result.reshape(shape).astype(a.dtype)[()]

@@ -275,6 +275,14 @@ def test_float32_points_may_miss_the_sum_by_their_own_rounding():
     assert p.mean().dtype == np.float32
 
 
+def test_the_representation_makes_an_equal_distribution():
+    p = ContinuousCategorical(logits=[0.0, 1.5], measure="surface")
+    text = repr(p).replace("array(", "np.array(")
+    same = eval(text, {"np": np, "ContinuousCategorical": ContinuousCategorical})
+    assert np.array_equal(same.logits, p.logits)
+    assert same.measure == p.measure
+
+
 def test_a_huge_offset_loses_no_digit():
     a = np.array([0.0, -1.0, 2.5])
     p, q = ContinuousCategorical(logits=a), ContinuousCategorical(logits=a + 2.0**40)
