@@ -93,7 +93,7 @@ def log_normaliser(logits: ArrayLike) -> NDArray[Any]:
     np.float64(0.5)
     """
     a = check_logits("logits", logits)
-    rows, shape = _rows(a)
+    rows = _rows(a)
     result = np.empty(len(rows))
     compiled = rows.size >= COMPILED_FROM and _numba_is_installed()
     lowest, highest = _extremes(rows)
@@ -106,7 +106,7 @@ def log_normaliser(logits: ArrayLike) -> NDArray[Any]:
             result[block] = lowest[block] + (np.log(totals) - log_factorial)
         else:
             result[block] = highest[block] + bromwich.log_integral(highest[block, None] - part)
-    return result.reshape(shape).astype(a.dtype)[()]
+    return result.reshape(a.shape[:-1]).astype(a.dtype)[()]
 
 
 def normaliser_gradient(logits: ArrayLike) -> NDArray[Any]:
@@ -134,7 +134,7 @@ def normaliser_gradient(logits: ArrayLike) -> NDArray[Any]:
     np.float64(0.551)
     """
     a = check_logits("logits", logits)
-    rows, _ = _rows(a)
+    rows = _rows(a)
     result = np.empty_like(rows)
     lowest, highest = _extremes(rows)
     for block, in_series in _blocks(highest - lowest, rows.shape[1]):
@@ -175,7 +175,7 @@ def normaliser_hessian(logits: ArrayLike) -> NDArray[Any]:
            [-1., -1.,  2.]])
     """
     a = check_logits("logits", logits)
-    rows, _ = _rows(a)
+    rows = _rows(a)
     n_classes = a.shape[-1]
     result = np.empty((len(rows), n_classes, n_classes))
     lowest, highest = _extremes(rows)
@@ -184,9 +184,9 @@ def normaliser_hessian(logits: ArrayLike) -> NDArray[Any]:
     return result.reshape((*a.shape, n_classes)).astype(a.dtype)
 
 
-def _rows(a: NDArray[Any]) -> tuple[Reals, tuple[int, ...]]:
-    """Logits as float64 rows (B, K), and the shape of the batch."""
-    return a.reshape(-1, a.shape[-1]).astype(np.float64, copy=False), a.shape[:-1]
+def _rows(a: NDArray[Any]) -> Reals:
+    """Logits as float64 rows (B, K)."""
+    return a.reshape(-1, a.shape[-1]).astype(np.float64, copy=False)
 
 
 def _extremes(rows: Reals) -> tuple[Reals, Reals]:
@@ -286,6 +286,7 @@ def _series_gradient(rows: Reals) -> Reals:
         repeated += series.h[-1]
         term = repeated * (series.weight / (series.n + n_classes))
         repeated_total += term
+        # over k the repeated terms add up to the term of Z: where their tails end, so does its
         if series.n % 4 == 0 and series.tail_is_negligible(term, repeated_total):
             break
     result: Reals = (repeated_total / total).T

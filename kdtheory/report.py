@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "build_report", "write_report"]
 
 FILES = ("index.html", "results.json")
-VERDICTS = ("true", "true under a stated reading", "false as printed")
 PACKAGES = ("kdtheory", "numpy", "scipy", "scikit-learn")
 DENSITY_LIMITS = (0.05, 50.0)  # one colour scale for both simplices
 
@@ -140,12 +139,13 @@ def write_report(
 def _ledger(backings: Sequence["Backing"]) -> dict[str, Any]:
     """Claims as plain data, with the counts of the verdicts about the paper's own."""
     from kdtheory.ledger import as_record
+    from kdtheory.ledger.evidence import NEEDED
 
     claims = [as_record(backing) for backing in backings]
     found = Counter(claim["verdict"] for claim in claims if claim["author"] == "paper")
     return {
         "claims": claims,
-        "counts": {verdict: found[verdict] for verdict in VERDICTS},
+        "counts": {verdict: found[verdict] for verdict in NEEDED},
         "not_backed": [claim["id"] for claim in claims if not claim["backed"]],
     }
 

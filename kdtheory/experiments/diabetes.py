@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 from sklearn.datasets import load_diabetes
 
 from kdtheory._checks import check_count
+from kdtheory.experiments.intervals import half_width, verdict
 from kdtheory.regression import DistilledFit, distil_regression
 
 __all__ = ["STUDENT_COLUMNS", "Comparison", "DiabetesResult", "theorem_2_on_diabetes"]
@@ -67,12 +67,12 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Better, worse or undecided on these patients."""
-        return _verdict(self.low, self.high)
+        return verdict(self.low, self.high)
 
     @property
     def verdict_new(self) -> str:
         """Better, worse or undecided for new patients."""
-        return _verdict(self.low_new, self.high_new)
+        return verdict(self.low_new, self.high_new)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,24 +265,16 @@ def _gap(coef: Reals, other: Reals) -> float:
 
 
 def _compare(teacher_columns: int, trust: float, differences: Reals) -> Comparison:
-    n_splits = len(differences)
     change = float(differences.mean())
-    spread = student_t.ppf(0.975, n_splits - 1) * float(differences.std(ddof=1))
-    here = spread * np.sqrt(1 / n_splits)
-    elsewhere = spread * np.sqrt(1 / n_splits + N_TEST / N_TRAIN)
+    here = half_width(differences)
+    elsewhere = half_width(differences, shared=N_TEST / N_TRAIN)
     return Comparison(
         teacher_columns=teacher_columns,
         trust=trust,
         differences=differences,
         change=change,
-        low=float(change - here),
-        high=float(change + here),
-        low_new=float(change - elsewhere),
-        high_new=float(change + elsewhere),
+        low=change - here,
+        high=change + here,
+        low_new=change - elsewhere,
+        high_new=change + elsewhere,
     )
-
-
-def _verdict(low: float, high: float) -> str:
-    if high < 0:
-        return "better"
-    return "worse" if low > 0 else "undecided"

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from kdtheory._checks import check_count, check_in_unit_interval
 from kdtheory.continuous_categorical import ContinuousCategorical, log_printed_constant
 from kdtheory.divided_differences import log_normaliser
+from kdtheory.experiments.intervals import verdict
 from kdtheory.softening import log_soften
 
 __all__ = ["DigitsResult", "Score", "theorem_1_on_digits"]
@@ -99,6 +100,11 @@ class DigitsResult:
     change: float
     change_low: float
     change_high: float
+
+    @property
+    def verdict(self) -> str:
+        """Better, worse or undecided, on this split."""
+        return verdict(self.change_low, self.change_high)
 
 
 def theorem_1_on_digits(seed: int = 0, *, trust: float = 0.5) -> DigitsResult:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
-from scipy.stats import t as student_t
 
 from kdtheory._checks import check_count
+from kdtheory.experiments.intervals import half_width
 from kdtheory.synthetic import make_softmax_data
 
 __all__ = ["PUBLISHED", "Interval", "Published", "SyntheticResult", "generator_of_gs_6_2"]
@@ -145,7 +145,5 @@ def generator_of_gs_6_2(seed: int = 0, *, n_draws: int = 400) -> SyntheticResult
 
 
 def _interval(values: Reals) -> Interval:
-    n = len(values)
-    half = float(student_t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    mean = float(values.mean())
+    mean, half = float(values.mean()), half_width(values)
     return Interval(mean=mean, low=mean - half, high=mean + half)
