@@ -6,7 +6,7 @@ the rule and the value.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sized
 from numbers import Integral, Real
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,20 +16,28 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "check_callable",
     "check_choice",
     "check_count",
+    "check_features",
+    "check_in_open_unit_interval",
     "check_in_unit_interval",
     "check_lengths_agree",
     "check_logits",
     "check_mask",
     "check_masked_array",
     "check_matrix",
+    "check_names",
+    "check_noise",
     "check_nonnegative",
+    "check_number_between",
     "check_output_folder",
     "check_positive",
     "check_real_array",
     "check_rng",
+    "check_sample_weight",
     "check_simplex_points",
+    "check_whole_numbers",
     "simplex_tolerance",
 ]
 
@@ -156,11 +164,62 @@ def check_nonnegative(name: str, value: Any) -> float:
     return number
 
 
+def check_noise(name: str, value: Any, length: int) -> NDArray[np.float64]:
+    """Finite positive numbers: one for all objects, of shape (), or one for each."""
+    if np.ndim(value) == 0:
+        return np.asarray(check_positive(name, value))
+    noise = check_real_array(name, value, ndim=1).astype(np.float64, copy=False)
+    if noise.shape != (length,):
+        msg = f"`{name}` must be one number or have shape ({length},), got shape {noise.shape}"
+        raise ValueError(msg)
+    if noise.min() <= 0:
+        at = int(np.argmin(noise))
+        msg = f"`{name}` must be finite and positive, got {float(noise[at])!r} at index ({at})"
+        raise ValueError(msg)
+    return noise
+
+
+def check_sample_weight(name: str, value: ArrayLike | None, length: int) -> NDArray[np.float64]:
+    """Weights of the objects, at least 0 and not all 0; None stands for ones."""
+    if value is None:
+        return np.ones(length)
+    weight = check_real_array(name, value, ndim=1).astype(np.float64, copy=False)
+    if weight.shape != (length,):
+        msg = f"`{name}` must have shape ({length},), got shape {weight.shape}"
+        raise ValueError(msg)
+    if weight.min() < 0:
+        at = int(np.argmin(weight))
+        msg = f"`{name}` must be at least 0, got {float(weight[at])!r} at index ({at})"
+        raise ValueError(msg)
+    if weight.max() == 0:
+        msg = f"`{name}` must be positive for at least one object, got only zeros"
+        raise ValueError(msg)
+    return weight
+
+
 def check_in_unit_interval(name: str, value: Any) -> float:
     """One number in [0, 1]."""
     number = _check_number(name, value)
     if not 0 <= number <= 1:
         msg = f"`{name}` must be in [0, 1], got {number!r}"
+        raise ValueError(msg)
+    return number
+
+
+def check_in_open_unit_interval(name: str, value: Any) -> float:
+    """One number in (0, 1)."""
+    number = _check_number(name, value)
+    if not 0 < number < 1:
+        msg = f"`{name}` must be in (0, 1), got {number!r}"
+        raise ValueError(msg)
+    return number
+
+
+def check_number_between(name: str, value: Any, least: float, most: float) -> float:
+    """One number in [least, most]."""
+    number = _check_number(name, value)
+    if not least <= number <= most:
+        msg = f"`{name}` must be in [{least:g}, {most:g}], got {number!r}"
         raise ValueError(msg)
     return number
 
@@ -177,6 +236,13 @@ def check_count(name: str, value: Any, *, least: int = 0) -> int:
         msg = f"`{name}` must be at least {least}, got {count}"
         raise ValueError(msg)
     return count
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Something that can be called."""
+    if not callable(value):
+        msg = f"`{name}` must be callable, got {_shown(value)}"
+        raise TypeError(msg)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -203,7 +269,7 @@ def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bo
     return mask
 
 
-def check_lengths_agree(**arrays: NDArray[Any]) -> int:
+def check_lengths_agree(**arrays: Sized) -> int:
     """Length of the first axis, common to all."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -222,10 +288,13 @@ def check_rng(name: str, value: Any) -> np.random.Generator:
 
 
 def check_matrix(
-    name: str, value: ArrayLike, *, shape: tuple[int, int] | None = None
+    name: str, value: ArrayLike, *, shape: tuple[int, int] | None = None, finite: bool = True
 ) -> NDArray[Any]:
-    """Finite matrix with at least one row and one column, or of exactly the given shape."""
-    matrix = check_real_array(name, value, ndim=2)
+    """Matrix with at least one row and one column, or of exactly the given shape.
+
+    Its numbers are checked too, unless `finite` is False: the caller then finds what is not.
+    """
+    matrix = check_real_array(name, value, ndim=2) if finite else _real_array(name, value, 2)
     if shape is not None and matrix.shape != shape:
         msg = f"`{name}` must have shape {shape}, got shape {matrix.shape}"
         raise ValueError(msg)
@@ -235,14 +304,63 @@ def check_matrix(
     return matrix
 
 
-def check_masked_array(name: str, value: ArrayLike, mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Numbers of the mask's shape that are finite where it is True; 0 replaces all others."""
-    array = _real_array(name, value, None)
-    if array.shape != mask.shape:
-        msg = f"`{name}` must have shape {mask.shape}, got shape {array.shape}"
+def check_features(name: str, value: Any) -> Any:
+    """Matrix of features: dense, its numbers for the caller to find finite, or compressed rows."""
+    # without scipy.sparse, whose import takes a while
+    if not hasattr(value, "tocsr"):
+        return check_matrix(name, value, finite=False)
+    compressed = value.tocsr()
+    if 0 in compressed.shape:
+        msg = f"`{name}` must have at least one row and one column, got shape {compressed.shape}"
         raise ValueError(msg)
-    _require_finite(name, array, np.isfinite(array) | ~mask)
-    return np.where(mask, array, np.zeros((), dtype=array.dtype))
+    check_real_array(name, compressed.data)
+    return compressed.astype(np.float64)
+
+
+def check_masked_array(
+    name: str,
+    value: ArrayLike,
+    mask: NDArray[np.bool_],
+    *,
+    shape: tuple[int, ...] | None = None,
+) -> NDArray[Any]:
+    """Numbers of the given shape, by default the mask's, finite in the rows where it is True.
+
+    0 replaces all others.
+    """
+    array = _real_array(name, value, None)
+    wanted = mask.shape if shape is None else shape
+    if array.shape != wanted:
+        msg = f"`{name}` must have shape {wanted}, got shape {array.shape}"
+        raise ValueError(msg)
+    inside = mask.reshape(mask.shape + (1,) * (array.ndim - mask.ndim))
+    _require_finite(name, array, np.isfinite(array) | ~inside)
+    return np.where(inside, array, np.zeros((), dtype=array.dtype))
+
+
+def check_names(name: str, value: Any, default: Sequence[str]) -> tuple[str, ...]:
+    """As many names as there are in `default`, which None stands for."""
+    if value is None:
+        return tuple(default)
+    listed = isinstance(value, Iterable) and not isinstance(value, str)
+    words = tuple(value) if listed else (None,)
+    if not all(isinstance(word, str) for word in words):
+        msg = f"`{name}` must be a sequence of texts, got {_shown(value)}"
+        raise TypeError(msg)
+    if len(words) != len(default):
+        msg = f"`{name}` must have {len(default)} name(s), got {len(words)}"
+        raise ValueError(msg)
+    return tuple(str(word) for word in words)
+
+
+def check_whole_numbers(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers without a fraction, as an array of any type may hold them."""
+    whole = array == np.floor(array)
+    if not whole.all():
+        at = int(np.argmin(whole))
+        msg = f"`{name}` must be whole numbers, got {float(array[at])!r} at index ({at})"
+        raise ValueError(msg)
+    return array
 
 
 def check_output_folder(name: str, value: str | os.PathLike[str], files: Iterable[str]) -> Path:

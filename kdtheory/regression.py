@@ -22,13 +22,13 @@ What GS prints and what is meant:
 * (15) multiplies squares by :math:`\sigma^2` and :math:`\sigma_s^2`. From :math:`N(y \mid g,
   \sigma^2)` the weights are :math:`1/\sigma^2` and :math:`1/\sigma_s^2`; the printed ones are right
   only if :math:`\sigma` is the root of a precision. Both are here, by name.
-* (18) and (19) carry a factor 2 on the right-hand side that the left-hand side lacks, and (19) and
-  the last formula lack the transpose of X. Correct is
-  :math:`X^\top \Sigma^{-1} X \hat w = X^\top \Sigma^{-1} y'' = X^\top y'`; with the printed 2 the
-  solution would be twice too large.
-* The equivalence (16) is one of estimates, not of uncertainty: :math:`y''` holds answers that are
-  themselves a function of data, so standard errors read off the blended regression as if
-  :math:`y'' \sim N(Xw, \Sigma)` are not those of (15): see `kdtheory.inference`.
+* (18) carries a factor 2 on the right-hand side that the left-hand side lacks; the last formula
+  keeps it, and has lost the transpose of X, as the second line of (19) has. Correct is
+  :math:`X^\top \Sigma^{-1} X \hat w = X^\top \Sigma^{-1} y'' = X^\top y'`; with the printed 2
+  the solution would be twice too large.
+* The equivalence (16) is one of estimates, not of uncertainty: the powers 1 − λ and λ temper the
+  likelihoods, so that :math:`(X^\top \Sigma^{-1} X)^{-1}`, which :math:`y'' \sim N(Xw, \Sigma)`
+  would give, is larger than the covariance of the estimate: see `kdtheory.inference`.
 
 Beyond the paper: a noise for each object, weights c of the objects, several outputs, an intercept
 and a ridge :math:`\rho \|w\|^2`. With :math:`a_i = c_i (1 - \lambda 1_I) \omega_i` and
@@ -56,11 +56,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from kdtheory._checks import (
     check_choice,
+    check_features,
     check_in_unit_interval,
     check_lengths_agree,
     check_mask,
     check_masked_array,
-    check_matrix,
     check_noise,
     check_nonnegative,
     check_real_array,
@@ -400,7 +400,7 @@ def distil_regression(
     >>> fit.targets, fit.coef
     (array([0., 3.]), array([1.5]))
     """
-    design = _checked_features(X)
+    design = check_features("X", X)
     labels = check_real_array("y", y).astype(np.float64, copy=False)
     if labels.ndim not in (1, 2) or labels.size == 0:
         msg = f"`y` must have shape (m,) or (m, p) with p at least 1, got shape {labels.shape}"
@@ -497,19 +497,6 @@ def noise_weight(name: str, sigma: Any, length: int, convention: str) -> Reals:
         if convention == "printed":
             return check_noise(f"{name}**2", square, length)
         return check_noise(f"1/{name}**2", 1 / square, length)
-
-
-def _checked_features(X: Any) -> Any:
-    """X as a matrix, dense or in compressed rows; a dense one is found finite by the solver."""
-    # without scipy.sparse, whose import takes a while
-    if not hasattr(X, "tocsr"):
-        return check_matrix("X", X, finite=False)
-    compressed = X.tocsr()
-    if 0 in compressed.shape:
-        msg = f"`X` must have at least one row and one column, got shape {compressed.shape}"
-        raise ValueError(msg)
-    check_real_array("X", compressed.data)
-    return compressed.astype(np.float64)
 
 
 def _columns(values: Reals) -> Reals:

@@ -10,20 +10,25 @@ from numpy.testing import assert_array_equal
 
 from kdtheory import _checks
 from kdtheory._checks import (
+    check_callable,
     check_choice,
     check_count,
+    check_in_open_unit_interval,
     check_in_unit_interval,
     check_lengths_agree,
     check_logits,
     check_mask,
     check_masked_array,
     check_matrix,
+    check_names,
     check_nonnegative,
+    check_number_between,
     check_output_folder,
     check_positive,
     check_real_array,
     check_rng,
     check_simplex_points,
+    check_whole_numbers,
     simplex_tolerance,
 )
 
@@ -313,6 +318,28 @@ def test_what_is_outside_the_unit_interval_is_named(value):
         check_in_unit_interval("x", value)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.1, np.inf, np.nan])
+def test_the_ends_of_the_open_unit_interval_are_outside(value):
+    assert check_in_open_unit_interval("x", 1e-300) == 1e-300
+    with pytest.raises(ValueError, match=rf"`x` must be in \(0, 1\), got {value}"):
+        check_in_open_unit_interval("x", value)
+
+
+@pytest.mark.parametrize("value", [-1.1, 2.1, np.inf, np.nan])
+def test_what_is_outside_an_interval_is_named(value):
+    assert check_number_between("x", -1, -1, 2) == -1.0
+    assert check_number_between("x", 2, -1, 2) == 2.0
+    with pytest.raises(ValueError, match=rf"`x` must be in \[-1, 2\], got {value}"):
+        check_number_between("x", value, -1, 2)
+
+
+def test_a_number_with_a_fraction_is_named():
+    whole = np.array([0.0, 3.0, 2.0**60])
+    assert_array_equal(check_whole_numbers("c", whole), whole)
+    with pytest.raises(ValueError, match=r"`c` must be whole numbers, got 1.5 at index \(1\)"):
+        check_whole_numbers("c", np.array([1.0, 1.5]))
+
+
 def test_the_ends_of_the_ranges_pass():
     assert check_positive("x", 5e-324) == 5e-324
     assert check_positive("x", LARGEST) == LARGEST
@@ -347,6 +374,26 @@ def test_a_count_that_is_too_small_is_named(value, least):
 
 
 # --- words, masks, lengths, generators
+
+
+def test_names_are_as_many_texts_as_there_are_things():
+    assert check_names("names", None, ["x0", "x1"]) == ("x0", "x1")
+    assert check_names("names", np.array(["a", "b"]), ["x0", "x1"]) == ("a", "b")
+    with pytest.raises(ValueError, match=r"`names` must have 2 name\(s\), got 1"):
+        check_names("names", ["a"], ["x0", "x1"])
+
+
+@pytest.mark.parametrize("value", ["ab", 5, [1, 2], ["a", None]])
+def test_names_that_are_not_texts_are_refused(value):
+    with pytest.raises(TypeError, match="`names` must be a sequence of texts, got"):
+        check_names("names", value, ["x0", "x1"])
+
+
+def test_what_cannot_be_called_is_named():
+    check_callable("f", len)
+    with pytest.raises(TypeError, match=r"`f` must be callable, got array\(\[0., 0., ") as caught:
+        check_callable("f", np.zeros(100))
+    assert_one_line(caught)
 
 
 def test_a_word_of_the_list_passes():
