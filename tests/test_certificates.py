@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kdtheory import log_normaliser, printed_constant
+from kdtheory import distil_regression, log_normaliser, printed_constant
 from kdtheory.divided_differences import normaliser_gradient
 from kdtheory.ledger import CLAIMS, certificates, select, verify
 from kdtheory.ledger.certificates import ball_arithmetic, require_flint
@@ -73,6 +73,33 @@ def test_objects_in_balls_are_the_functions_of_the_package(arithmetic, g):
             assert balls.midpoint(ball) == pytest.approx(float(number), rel=CLOSE), arithmetic
 
 
+@pytest.mark.parametrize("example", certificates.EXAMPLES)
+def test_regressions_in_balls_are_those_of_the_package(arithmetic, example):
+    fit = distil_regression(
+        np.array(example.X),
+        np.array(example.y),
+        np.array(example.s),
+        privileged=np.array(example.inside, dtype=bool),
+        trust=float(example.trust),
+        sigma=float(example.label_weight) ** 0.5,
+        sigma_teacher=float(example.teacher_weight) ** 0.5,
+        convention="printed",
+    )
+    inverse = np.linalg.inv(fit.X.T @ (fit.weights[:, None] * fit.X))
+    spread = fit.label_weight**2 / float(example.label_weight)
+    spread = spread + fit.teacher_weight**2 / float(example.teacher_weight)
+    sandwich = inverse @ fit.X.T @ (spread[:, None] * fit.X) @ inverse
+    with ball_arithmetic() as balls:
+        printed, right = certificates._variances(balls, example)
+        for ours, numbers in (
+            (certificates._minimiser(balls, example), fit.coef),
+            (printed, np.diag(inverse)),
+            (right, np.diag(sandwich)),
+        ):
+            midpoints = [balls.midpoint(ball) for ball in ours]
+            assert midpoints == pytest.approx(list(numbers), rel=CLOSE), arithmetic
+
+
 # --- the certificates
 
 
@@ -99,6 +126,22 @@ def test_true_claim_is_not_excluded(arithmetic, monkeypatch):
     finding = certificates.printed_constant_normalises("coordinate")
     assert finding.holds is None, arithmetic
     assert "excluded in 0 of 5" in finding.detail
+
+
+def test_variance_that_is_right_is_not_excluded(arithmetic, monkeypatch):
+    variances = certificates._variances
+    same = lambda balls, example: (variances(balls, example)[1],) * 2  # noqa: E731
+    monkeypatch.setattr(certificates, "_variances", same)
+    assert certificates.blended_variance_is_that_of_the_estimate().holds is None, arithmetic
+    assert certificates.blended_variance_is_too_large().holds is None
+
+
+def test_weights_of_one_reading_are_not_told_from_themselves(arithmetic, monkeypatch):
+    # at σ = σ_s = 1 the readings of σ agree
+    shares = certificates._shares
+    ones = lambda balls, example, *_: shares(balls, example, Fraction(1), Fraction(1))  # noqa: E731
+    monkeypatch.setattr(certificates, "_shares", ones)
+    assert certificates.deviations_give_the_printed_weights().holds is None, arithmetic
 
 
 def test_inaccurate_normaliser_is_refuted(arithmetic, monkeypatch):

@@ -8,8 +8,10 @@ import pytest
 
 from kdtheory.ledger.oracles import (
     best_point,
+    distillation_loss,
     grid_points,
     label_vectors,
+    least_point,
     simplex_integral,
     simplex_rule,
     uniform_draws,
@@ -17,6 +19,7 @@ from kdtheory.ledger.oracles import (
 
 EXACT = 1e-13  # Gauss–Legendre is exact for polynomials of degree up to 47 in each variable
 FOUND = 1e-5  # the promise of best_point
+LEAST = 1e-7  # the promise of least_point
 STANDARD_ERRORS = 5
 
 
@@ -103,3 +106,51 @@ def test_search_takes_the_better_of_two_maxima():
         return float(np.exp(-20 * squares) @ [1.0, 2.0])
 
     np.testing.assert_allclose(best_point(height, 2), peaks[1], atol=FOUND)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_least_point_of_a_quadratic_function_solves_its_equations(size):
+    rng = np.random.default_rng(size)
+    root, target = rng.normal(size=(size + 2, size)), rng.normal(size=size)
+    found = least_point(lambda w: float(((root @ (w - target)) ** 2).sum()), size)
+    np.testing.assert_allclose(found, target, atol=LEAST)
+
+
+def test_least_point_of_a_function_that_is_not_quadratic():
+    # minimum of e^w − 2w at log 2
+    found = least_point(lambda w: float(np.exp(w[0]) - 2 * w[0]), 1)
+    np.testing.assert_allclose(found, [np.log(2)], atol=LEAST)
+
+
+# --- the distillation loss
+
+
+def test_loss_is_worked_out_by_hand():
+    # (3 − 1)²·2 outside I; on I ¾·2·(5 − 2)² and ¼·10·(4 − 2)²
+    loss = distillation_loss(
+        np.array([1.0, 2.0]),
+        np.array([3.0, 5.0]),
+        np.array([9.0, 4.0]),
+        [False, True],
+        0.25,
+        2.0,
+        10.0,
+    )
+    assert loss == 8 + 13.5 + 10
+
+
+def test_weights_may_differ_between_objects():
+    g, y, s = np.zeros(3), np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
+    inside = np.array([True, False, True])
+    omega, omega_s = np.array([1.0, 10.0, 100.0]), np.array([2.0, 3.0, 4.0])
+    loss = distillation_loss(g, y, s, inside, 0.5, omega, omega_s)
+    each = [
+        distillation_loss(g[i : i + 1], y[i : i + 1], s[i : i + 1], inside[i : i + 1], 0.5, *w)
+        for i, w in enumerate(zip(omega, omega_s, strict=True))
+    ]
+    assert loss == sum(each) == 0.5 * (1 + 32) + 40 + 0.5 * (900 + 144)
+
+
+def test_answers_outside_are_not_looked_at():
+    g, y = np.zeros(1), np.ones(1)
+    assert distillation_loss(g, y, np.array([np.nan]), [False], 0.5, 1.0, 1.0) == 1

@@ -6,7 +6,8 @@ true value, so a comparison that comes out is proved, and one that does not is u
 Each certificate takes nothing but options and returns a `Finding` about one statement.
 
 notation: g = student (rational, entries that differ), a = log g, x = −log g,
-Z = Σ_k e^{a_k}/∏_{j≠k}(a_k − a_j), C = constant printed in GS Theorem 1, μ = mean of GS (12)
+Z = Σ_k e^{a_k}/∏_{j≠k}(a_k − a_j), C = constant printed in GS Theorem 1, μ = mean of GS (12);
+in regression X, y, s, I, λ and the weights ω, ω_s (all rational), A = XᵀΣ⁻¹X
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,11 @@ from kdtheory.ledger.evidence import Finding
 
 __all__ = [
     "Balls",
+    "Example",
     "ball_arithmetic",
+    "blended_variance_is_that_of_the_estimate",
+    "blended_variance_is_too_large",
+    "deviations_give_the_printed_weights",
     "fourth_term_is_the_log_constant",
     "last_line_is_the_integral",
     "log_normaliser_is_accurate",
@@ -33,12 +38,14 @@ __all__ = [
     "printed_constant_can_normalise",
     "printed_constant_is_the_integral",
     "printed_constant_normalises",
+    "printed_formula_is_the_minimiser",
     "printed_term_is_not_convex",
     "product_of_integrals_is_the_integral",
     "radial_integral_is_the_integral",
     "regularisers_pull_apart",
     "require_flint",
     "taylor_sum_is_near_the_exponential",
+    "untransposed_formula_is_the_minimiser",
 ]
 
 BITS = 256  # the cancellation in Z at five classes costs about 20 of them
@@ -314,6 +321,94 @@ def printed_term_is_not_convex() -> Finding:
         )
 
 
+# --- regression
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Rational data of (15) with two features; `inside` says which objects have an answer."""
+
+    X: tuple[tuple[int, int], ...]
+    y: tuple[int, ...]
+    s: tuple[int, ...]
+    inside: tuple[int, ...]
+    trust: Fraction
+    label_weight: Fraction
+    teacher_weight: Fraction
+
+
+THIRD, HALF = Fraction(1, 3), Fraction(1, 2)
+EXAMPLES = tuple(
+    Example(X, y, s, inside, trust, Fraction(label), Fraction(teacher))
+    for X, y, s, inside, trust, label, teacher in (
+        (((1, 0), (1, 1), (1, 2)), (1, 3, 4), (0, 2, 6), (0, 1, 1), THIRD, 2, 5),
+        (((2, 1), (1, 3), (0, 1), (1, 1)), (1, 2, 7, 5), (2, 1, 5, 4), (1, 1, 0, 0), THIRD, 1, 3),
+        (((1, 2), (3, 1)), (1, 5), (3, 2), (1, 1), HALF, 4, 1),
+    )
+)
+
+
+def deviations_give_the_printed_weights() -> Finding:
+    """A constant student: the means of labels and answers with weights σ² and with 1/σ²."""
+    with ball_arithmetic() as balls:
+        pairs = []
+        for example in EXAMPLES:
+            estimates = []
+            for power in (1, -1):
+                weights = [w**power for w in (example.label_weight, example.teacher_weight)]
+                a, b = _shares(balls, example, *weights)
+                total = sum(_primes(example, a, b))
+                estimates.append(total / (sum(a) + sum(b)))
+            pairs.append((estimates[0], estimates[1]))
+        return _equality(balls, pairs, "a constant student, weights σ² and 1/σ²")
+
+
+def printed_formula_is_the_minimiser() -> Finding:
+    """The last formula of the proof with X transposed, 2(XᵀΣ⁻¹X)⁻¹XᵀΣ⁻¹y″, is the minimiser."""
+    with ball_arithmetic() as balls:
+        pairs = []
+        for example in EXAMPLES:
+            pairs += [(2 * w, w) for w in _minimiser(balls, example)]
+        return _equality(balls, pairs, "first weight by the printed formula and at the minimum")
+
+
+def untransposed_formula_is_the_minimiser() -> Finding:
+    """The formula as it stands, with X and not Xᵀ, is the minimiser for m = n = 2, 2 or no 2."""
+    with ball_arithmetic() as balls:
+        example, pairs = EXAMPLES[-1], []
+        primes = _primes(example, *_printed_shares(balls, example))
+        right = [sum(x_j * p for x_j, p in zip(x, primes, strict=True)) for x in example.X]
+        printed = _solve(_normal_matrix(balls, example), right)
+        for w, right_w in zip(printed, _minimiser(balls, example), strict=True):
+            pairs += [(2 * w, right_w), (w, right_w)]
+        return _equality(balls, pairs, "m = n = 2, first weight by XΣ⁻¹y″ and at the minimum")
+
+
+def blended_variance_is_that_of_the_estimate() -> Finding:
+    """(XᵀΣ⁻¹X)⁻¹ is the variance of ŵ for independent labels and answers."""
+    with ball_arithmetic() as balls:
+        pairs = []
+        for example in EXAMPLES:
+            printed, right = _variances(balls, example)
+            pairs += [(printed[j], right[j]) for j in range(2)]
+        return _equality(balls, pairs, "variance of the first weight by (16) and by (15)")
+
+
+def blended_variance_is_too_large() -> Finding:
+    """Its diagonal is above that of the variance of ŵ."""
+    with ball_arithmetic() as balls:
+        larger, ratios = [], []
+        for example in EXAMPLES:
+            printed, right = _variances(balls, example)
+            larger += [bool(printed[j] > right[j]) for j in range(2)]
+            ratios += [balls.midpoint(printed[j] / right[j]) for j in range(2)]
+        return Finding(
+            True if all(larger) else None,
+            f"by {min(ratios):.3f} to {max(ratios):.3f} times in {len(EXAMPLES)} examples "
+            f"({balls.name})",
+        )
+
+
 # --- the objects of the paper in balls
 
 MEASURES: tuple[Measure, ...] = ("coordinate", "surface")
@@ -363,6 +458,77 @@ def _bracket(balls: Balls, x: Any, n_classes: int) -> Any:
 
 def _taylor(balls: Balls, x: Any, first: int, stop: int) -> Any:
     return sum((x**j / factorial(j) for j in range(first, stop)), balls.number(0))
+
+
+Pair = tuple[Any, Any]
+
+
+def _shares(
+    balls: Balls, example: Example, label_weight: Fraction, teacher_weight: Fraction
+) -> tuple[list[Any], list[Any]]:
+    """Weights of the label and of the answer of each object."""
+    labels = [(1 - example.trust * inside) * label_weight for inside in example.inside]
+    answers = [example.trust * inside * teacher_weight for inside in example.inside]
+    a, b = ([_ball(balls, share) for share in shares] for shares in (labels, answers))
+    return a, b
+
+
+def _ball(balls: Balls, number: Fraction) -> Any:
+    return balls.number(number.numerator, number.denominator)
+
+
+def _printed_shares(balls: Balls, example: Example) -> tuple[list[Any], list[Any]]:
+    return _shares(balls, example, example.label_weight, example.teacher_weight)
+
+
+def _primes(example: Example, a: Sequence[Any], b: Sequence[Any]) -> list[Any]:
+    """y′ of (17)."""
+    terms = zip(a, example.y, b, example.s, strict=True)
+    return [a_i * y_i + b_i * s_i for a_i, y_i, b_i, s_i in terms]
+
+
+def _weighted_gram(example: Example, weights: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Entries 11, 12 and 22 of Xᵀ diag(weights) X."""
+    rows = list(zip(weights, example.X, strict=True))
+    return (
+        sum(k * x[0] * x[0] for k, x in rows),
+        sum(k * x[0] * x[1] for k, x in rows),
+        sum(k * x[1] * x[1] for k, x in rows),
+    )
+
+
+def _normal_matrix(balls: Balls, example: Example) -> tuple[Any, Any, Any]:
+    a, b = _printed_shares(balls, example)
+    return _weighted_gram(example, [a_i + b_i for a_i, b_i in zip(a, b, strict=True)])
+
+
+def _solve(matrix: tuple[Any, Any, Any], right: Sequence[Any]) -> Pair:
+    """Cramer's rule."""
+    p, q, r = matrix
+    determinant = p * r - q * q
+    return (
+        (r * right[0] - q * right[1]) / determinant,
+        (p * right[1] - q * right[0]) / determinant,
+    )
+
+
+def _minimiser(balls: Balls, example: Example) -> Pair:
+    primes = _primes(example, *_printed_shares(balls, example))
+    right = [sum(p * x[j] for p, x in zip(primes, example.X, strict=True)) for j in range(2)]
+    return _solve(_normal_matrix(balls, example), right)
+
+
+def _variances(balls: Balls, example: Example) -> tuple[Pair, Pair]:
+    """Diagonals of A⁻¹ and of A⁻¹XᵀVXA⁻¹, V = diag(a²/ω + b²/ω_s)."""
+    a, b = _printed_shares(balls, example)
+    label, teacher = (
+        _ball(balls, weight) for weight in (example.label_weight, example.teacher_weight)
+    )
+    spread = [a_i * a_i / label + b_i * b_i / teacher for a_i, b_i in zip(a, b, strict=True)]
+    matrix, (p, q, r) = _normal_matrix(balls, example), _weighted_gram(example, spread)
+    columns = [_solve(matrix, unit) for unit in ((1, 0), (0, 1))]
+    right = tuple(u * u * p + 2 * u * v * q + v * v * r for u, v in columns)
+    return (columns[0][0], columns[1][1]), (right[0], right[1])
 
 
 def _equality(balls: Balls, pairs: Sequence[tuple[Any, Any]], words: str) -> Finding:

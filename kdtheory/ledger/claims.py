@@ -1,6 +1,7 @@
 """The table: every claim, in the order of the papers.
 
-A row is a `Claim` in the file of its source (`gs.py` for GS); `CLAIMS` puts the files together.
+A row is a `Claim` in a file of its source (`gs.py` and `gs_regression.py` for GS, `md.py` for MD);
+`CLAIMS` puts the files together.
 
 notation: none
 """
@@ -9,10 +10,12 @@ from collections.abc import Iterable
 
 from kdtheory.ledger.evidence import Claim
 from kdtheory.ledger.gs import GS
+from kdtheory.ledger.gs_regression import GS_REGRESSION
+from kdtheory.ledger.md import MD
 
 __all__ = ["CLAIMS", "markdown_table"]
 
-CLAIMS: tuple[Claim, ...] = (*GS,)
+CLAIMS: tuple[Claim, ...] = (*GS, *GS_REGRESSION, *MD)
 
 LEAD_IN = {
     "true": "",

@@ -1,8 +1,8 @@
 r"""Claims of GS: A. V. Grabovoy and V. V. Strijov, *Probabilistic justification of distillation*.
 
 One row for each numbered equation from (3) to (14), for each step of the proof of Theorem 1, and
-for what the text of sections 3 to 5.1 says of them. Rows whose author is kdtheory are not in the
-paper: they are derived here, about its objects.
+for what the text of sections 3 to 5.1 says of them; section 5.2 is in `gs_regression`. Rows whose
+author is kdtheory are not in the paper: they are derived here, about its objects.
 
 notation: g = student's class probabilities, z = its logits, f or s = teacher's answer on the
 simplex S_K, y = label, I = objects with a teacher's answer, λ = trust, T, T_0 = temperature,

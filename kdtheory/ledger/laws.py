@@ -9,7 +9,6 @@ answer, λ = trust, T = temperature, Z = ∫ ∏ g_k^{s_k} ds, C = printed const
 
 from collections.abc import Callable, Iterator
 from math import factorial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from kdtheory.continuous_categorical import (
 )
 from kdtheory.divided_differences import log_normaliser, normaliser_gradient, normaliser_hessian
 from kdtheory.ledger.evidence import Finding
+from kdtheory.ledger.numeric import small
 from kdtheory.ledger.oracles import (
     best_point,
     grid_points,
@@ -89,7 +89,7 @@ def cold_softmax_is_one_hot() -> Finding:
         z = np.array([rng.permutation(n_classes) for _ in range(DRAWS)], dtype=float)
         one_hot = z == z.max(axis=1, keepdims=True)
         errors.append(np.abs(soften(z, 1e-3) - one_hot).max())
-    return _small(errors, ROUNDING, "200 draws with one maximum")
+    return small(errors, ROUNDING, "200 draws with one maximum")
 
 
 def cold_softmax_is_uniform_over_maxima() -> Finding:
@@ -99,7 +99,7 @@ def cold_softmax_is_uniform_over_maxima() -> Finding:
         z = rng.integers(0, 2, (DRAWS, n_classes)).astype(float)
         maxima = z == z.max(axis=1, keepdims=True)
         errors.append(np.abs(soften(z, 1e-3) - maxima / maxima.sum(axis=1, keepdims=True)).max())
-    return _small(errors, ROUNDING, "200 draws with ties")
+    return small(errors, ROUNDING, "200 draws with ties")
 
 
 def hot_softmax_is_uniform() -> Finding:
@@ -107,7 +107,7 @@ def hot_softmax_is_uniform() -> Finding:
     rng = np.random.default_rng(SEED)
     logits = [rng.normal(scale=3, size=(DRAWS, n_classes)) for n_classes in CLASSES]
     errors = [np.abs(soften(z, 1e9) - 1 / z.shape[1]).max() for z in logits]
-    return _small(errors, 1e-7, "200 draws")
+    return small(errors, 1e-7, "200 draws")
 
 
 def loss_rises_in_every_direction() -> Finding:
@@ -125,7 +125,7 @@ def loss_rises_in_every_direction() -> Finding:
             ]
             slopes.append(slope)
             errors.append(abs((ends[1] - ends[0]) / far - slope) / slope)
-    finding = _small(errors, 1e-9, f"200 draws, least slope {min(slopes):.2g}")
+    finding = small(errors, 1e-9, f"200 draws, least slope {min(slopes):.2g}")
     return Finding(bool(finding.holds and min(slopes) > 0), finding.detail)
 
 
@@ -136,7 +136,7 @@ def trial_loss_prefers_the_average() -> Finding:
         f, y = rng.dirichlet(np.ones(n_classes)), np.eye(n_classes)[0]
         found = _best_student(y + f)
         errors.append(np.abs(found - (y + f) / 2).max())
-    return _small(errors, OPTIMISER, "search for K = 2, 3, 4")
+    return small(errors, OPTIMISER, "search for K = 2, 3, 4")
 
 
 # --- likelihoods
@@ -150,9 +150,7 @@ def label_likelihood_sums_to_one() -> Finding:
         g = rng.dirichlet(np.ones(n_classes), 5)
         labels = label_vectors(5, n_classes)
         totals.append(sum(np.prod(g[np.arange(5), list(y)]) for y in labels))
-    return _small(
-        np.abs(np.array(totals) - 1), ROUNDING, "all labellings of 5 objects, K = 2, 3, 4"
-    )
+    return small(np.abs(np.array(totals) - 1), ROUNDING, "all labellings of 5 objects, K = 2, 3, 4")
 
 
 def best_student_is_the_class_frequencies() -> Finding:
@@ -162,7 +160,7 @@ def best_student_is_the_class_frequencies() -> Finding:
         n = np.array(counts, dtype=float)
         found = _best_student(n)
         errors.append(np.abs(found - n / n.sum()).max())
-    return _small(errors, OPTIMISER, "search for K = 2, 3, 4")
+    return small(errors, OPTIMISER, "search for K = 2, 3, 4")
 
 
 def advantage_grows_with_trust() -> Finding:
@@ -214,7 +212,7 @@ def density_has_mass_one(measure: str) -> Finding:
         log_prob = ContinuousCategorical(probs=g, measure=measure).log_prob
         mass = simplex_integral(_exponential_of(log_prob), len(g), measure=measure)
         errors.append(abs(mass - 1))
-    return _small(errors, QUADRATURE, f"quadrature at {len(students)} students, K = 2, 3, 4")
+    return small(errors, QUADRATURE, f"quadrature at {len(students)} students, K = 2, 3, 4")
 
 
 def log_normaliser_is_the_integral() -> Finding:
@@ -226,7 +224,7 @@ def log_normaliser_is_the_integral() -> Finding:
     values = np.exp(uniform_draws(8, 100_000, rng) @ a) / factorial(7)
     standard_error = values.std() / np.sqrt(values.size)
     deviation = (values.mean() - np.exp(log_normaliser(a))) / standard_error
-    quadrature = _small(errors, QUADRATURE, f"quadrature at {len(students)} students")
+    quadrature = small(errors, QUADRATURE, f"quadrature at {len(students)} students")
     return Finding(
         bool(quadrature.holds and abs(deviation) < STANDARD_ERRORS),
         f"{quadrature.detail}; simulation at K = 8 off by {deviation:.1f} standard errors",
@@ -241,7 +239,7 @@ def recurrence_of_divided_differences() -> Finding:
         whole = (a[:, 0] - a[:, 1]) * np.exp(log_normaliser(a))
         parts = [np.exp(log_normaliser(np.delete(a, k, axis=1))) for k in (1, 0)]
         errors.append(np.abs(whole - (parts[0] - parts[1])).max())
-    return _small(errors, ROUNDING, "200 draws")
+    return small(errors, ROUNDING, "200 draws")
 
 
 def shift_law() -> Finding:
@@ -251,7 +249,7 @@ def shift_law() -> Finding:
         a, c = np.log(g), rng.normal(scale=10, size=(len(g), 1))
         difference = log_normaliser(a + c) - c[:, 0] - log_normaliser(a)
         errors.append((np.abs(difference) / np.maximum(1, np.abs(c[:, 0]))).max())
-    return _small(errors, ROUNDING, "200 draws")
+    return small(errors, ROUNDING, "200 draws")
 
 
 def integral_is_finite() -> Finding:
@@ -290,7 +288,7 @@ def slice_law() -> Finding:
         left = _integral(np.log(g) * np.eye(n_classes)[0])
         measure = (1 - r) ** (n_classes - 2) / factorial(n_classes - 2)
         errors.append(abs(left - weights @ (measure * g**r)))
-    return _small(errors, QUADRATURE, "quadrature, K = 2, 3, 4")
+    return small(errors, QUADRATURE, "quadrature, K = 2, 3, 4")
 
 
 def printed_value_of_the_radial_integral() -> Finding:
@@ -314,7 +312,7 @@ def mean_is_the_gradient() -> Finding:
     for g in students:
         points, mass = _masses(g)
         errors.append(np.abs(mass @ points - normaliser_gradient(np.log(g))).max())
-    return _small(errors, QUADRATURE, f"quadrature at {len(students)} students")
+    return small(errors, QUADRATURE, f"quadrature at {len(students)} students")
 
 
 def covariance_is_the_hessian() -> Finding:
@@ -326,7 +324,7 @@ def covariance_is_the_hessian() -> Finding:
         centred = points - mass @ points
         covariance = (centred * mass[:, None]).T @ centred
         errors.append(np.abs(covariance - normaliser_hessian(np.log(g))).max())
-    return _small(errors, QUADRATURE, f"quadrature at {len(students)} students")
+    return small(errors, QUADRATURE, f"quadrature at {len(students)} students")
 
 
 def continuous_bernoulli_density() -> Finding:
@@ -336,7 +334,7 @@ def continuous_bernoulli_density() -> Finding:
     published = 2 * np.arctanh(1 - 2 * g) / (1 - 2 * g) * g**s * (1 - g) ** (1 - s)
     density = ContinuousCategorical(probs=np.stack([g, 1 - g], axis=1))
     ours = np.exp(density.log_prob(np.stack([s, 1 - s], axis=1)))
-    return _small(np.abs(ours - published), ROUNDING, "200 draws")
+    return small(np.abs(ours - published), ROUNDING, "200 draws")
 
 
 def mean_is_nearer_to_uniform() -> Finding:
@@ -379,7 +377,7 @@ def first_three_terms_prefer_the_blend() -> Finding:
         blend = (1 - trust) * y + trust * s
         found = _best_student(blend)
         errors.append(np.abs(found - blend).max())
-    return _small(errors, OPTIMISER, f"search in {len(errors)} problems, K = 2, 3")
+    return small(errors, OPTIMISER, f"search in {len(errors)} problems, K = 2, 3")
 
 
 def printed_optimum_is_drawn_to_uniform() -> Finding:
@@ -402,7 +400,7 @@ def exact_optimum_is_stationary() -> Finding:
         g = _best_exact_student(y, s, trust)
         points, mass = _masses(g)
         errors.append(np.abs((1 - trust) * (g - y) + trust * (mass @ points - s)).max())
-    return _small(errors, OPTIMISER, f"search in {len(errors)} problems, K = 2, 3")
+    return small(errors, OPTIMISER, f"search in {len(errors)} problems, K = 2, 3")
 
 
 def repeated_objects_give_the_terms() -> Finding:
@@ -418,7 +416,7 @@ def repeated_objects_give_the_terms() -> Finding:
         for i, k in np.ndindex(DRAWS, n_classes):
             total += ((1 - trust) * (label[i] == k) + trust * s[i, k]) * log_g[i, k]
         errors.append(abs(total / terms - 1))
-    return _small(errors, ROUNDING, "200 objects")
+    return small(errors, ROUNDING, "200 objects")
 
 
 def regularisers_on_a_grid() -> Finding:
@@ -551,10 +549,3 @@ def _best_exact_student(y: Reals, s: Reals, trust: float) -> Reals:
         return float(blend @ log_g - trust * np.log(weights @ np.exp(points @ log_g)))
 
     return best_point(objective, len(y))
-
-
-def _small(errors: Any, tolerance: float, scope: str) -> Finding:
-    largest = float(np.max(errors))
-    if largest <= tolerance:  # the error itself may differ between machines
-        return Finding(True, f"{scope}, within {tolerance:.0e}")
-    return Finding(False, f"{scope}, off by {largest:.2g}, above {tolerance:.0e}")

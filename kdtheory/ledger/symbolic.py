@@ -16,11 +16,13 @@ import sympy as sp
 from kdtheory.ledger.evidence import Finding
 
 __all__ = [
+    "NOT_ZERO",
     "established",
     "inner",
     "lagrange",
     "log_softmax",
     "printed_constant",
+    "rational_point",
     "reduced",
     "simplex_symbols",
     "softmax",
@@ -37,7 +39,7 @@ def reduced(differences: Iterable[Any], scope: str) -> Finding:
     """Holds if every difference reduces to 0, fails if one is not 0 at a rational point."""
     for difference in differences:
         expression = sp.sympify(difference)
-        value = expression.subs(_rational_point(expression)).evalf(30)
+        value = expression.subs(rational_point(expression)).evalf(30)
         if abs(value) > NOT_ZERO:
             return Finding(False, f"{scope} (differs by {value.evalf(3)} at a rational point)")
         if not any(way(expression) == 0 for way in (sp.expand, sp.cancel, sp.simplify)):
@@ -128,7 +130,7 @@ def variance_identities() -> list[Any]:
     return differences
 
 
-def _rational_point(expression: Any) -> dict[Any, Any]:
-    """2/5, 3/7, 4/11, … for the symbols of an expression, in the order of their names."""
+def rational_point(expression: Any) -> dict[Any, Any]:
+    """Values 2/5, 3/7, 4/11, … for the symbols of an expression, in the order of their names."""
     symbols = sorted(expression.free_symbols, key=str)
     return {symbol: sp.Rational(i + 2, sp.prime(i + 3)) for i, symbol in enumerate(symbols)}
