@@ -1,6 +1,7 @@
 r"""kdtheory: the theory of knowledge distillation that can be computed exactly.
 
-Map of the theory (GS = Grabovoy and Strijov, *Probabilistic justification of distillation*):
+Map of the theory (GS = Grabovoy and Strijov, *Probabilistic justification of distillation*,
+MD = *Distillation for a multi-domain sample*):
 
 =============================  ==================================================================
 module                         object
@@ -9,7 +10,13 @@ module                         object
 `divided_differences`          :math:`\log \exp[a_1, \dots, a_K]`, gradient, Hessian
 `continuous_categorical`       Theorem 1: density (12), its constant, moments, sampling, fitting
 `softening`                    temperature softmax of (3) and its limits
+`least_squares`                weighted least squares: fast, or with all digits
 `regression`                   Theorem 2: (15)-(19), distilled linear regression
+`inference`                    its standard errors, which are not those of the blend
+`selection`, `evidence`        trust by leave-one-out; noise levels by marginal likelihood
+`streaming`, `distributed`     the same for files larger than memory, and on a Dask cluster
+`domains`                      MD: distillation from a strong domain to a weak one
+`estimators`                   DistilledRegressor and DistilledRegressorCV for scikit-learn
 `synthetic`                    the softmax generator of GS 6.2
 `ledger`                       every claim of the papers, with a verdict and live evidence
 `experiments`                  theory beside real data
@@ -17,28 +24,42 @@ module                         object
 =============================  ==================================================================
 """
 
+from typing import Any
+
 from kdtheory.continuous_categorical import ContinuousCategorical, printed_constant
 from kdtheory.divided_differences import log_normaliser
+from kdtheory.domains import distil_across
+from kdtheory.evidence import maximum_evidence
 from kdtheory.regression import DistilledFit, distil_regression
+from kdtheory.selection import trust_path
 from kdtheory.softening import soften
 from kdtheory.synthetic import SoftmaxData, make_softmax_data
 
 __all__ = [
     "ContinuousCategorical",
     "DistilledFit",
+    "DistilledRegressor",
+    "DistilledRegressorCV",
     "SoftmaxData",
+    "distil_across",
     "distil_regression",
     "log_normaliser",
     "make_softmax_data",
+    "maximum_evidence",
     "printed_constant",
     "soften",
+    "trust_path",
 ]
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
     if name == "__version__":  # on demand: reading the metadata takes longer than the rest
         from importlib.metadata import version
 
         return version("kdtheory")
+    if name in ("DistilledRegressor", "DistilledRegressorCV"):  # scikit-learn takes a second
+        from kdtheory import estimators
+
+        return getattr(estimators, name)
     msg = f"module 'kdtheory' has no attribute {name!r}"
     raise AttributeError(msg)

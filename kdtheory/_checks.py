@@ -310,6 +310,9 @@ def check_features(name: str, value: Any) -> Any:
     if not hasattr(value, "tocsr"):
         return check_matrix(name, value, finite=False)
     compressed = value.tocsr()
+    if compressed.ndim != 2:
+        msg = f"`{name}` must have 2 dimension(s), got shape {compressed.shape}"
+        raise ValueError(msg)
     if 0 in compressed.shape:
         msg = f"`{name}` must have at least one row and one column, got shape {compressed.shape}"
         raise ValueError(msg)

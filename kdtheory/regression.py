@@ -66,7 +66,12 @@ from kdtheory._checks import (
     check_real_array,
     check_sample_weight,
 )
-from kdtheory.least_squares import LeastSquares, RankWarning, weighted_least_squares
+from kdtheory.least_squares import (
+    LeastSquares,
+    RankWarning,
+    dense_blocks,
+    weighted_least_squares,
+)
 
 __all__ = [
     "DistilledFit",
@@ -173,6 +178,10 @@ class DistilledFit:
     @cached_property
     def fitted(self) -> Reals:
         r""":math:`\hat y = X \hat w`, with the intercept."""
+        if isinstance(self.X, np.ndarray) and self.X.dtype != np.float64:
+            # by blocks: a product with float64 would copy X
+            parts = [block @ self.coef for _, block in dense_blocks(self.X)]
+            return np.concatenate(parts) + self.intercept
         return np.asarray(self.X @ self.coef + self.intercept)
 
     @cached_property

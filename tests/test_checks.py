@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 from numpy.testing import assert_array_equal
 
 from kdtheory import _checks
@@ -13,6 +14,7 @@ from kdtheory._checks import (
     check_callable,
     check_choice,
     check_count,
+    check_features,
     check_in_open_unit_interval,
     check_in_unit_interval,
     check_lengths_agree,
@@ -195,6 +197,52 @@ def test_matrices_have_a_row_and_a_column(shape):
 def test_what_is_not_a_matrix_is_named(value, arguments, match):
     with pytest.raises(ValueError, match=match):
         check_matrix("X", value, **arguments)
+
+
+def test_dense_features_may_hold_what_is_not_finite_for_the_caller_to_find():
+    X = np.array([[np.nan, np.inf], [1.0, 2.0]])
+    assert check_features("X", X) is X
+    assert check_features("X", np.float32(X)).dtype == np.float32
+    assert check_features("X", [[1, 2]]).dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.coo_array, scipy.sparse.csc_matrix])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8, np.bool_])
+def test_sparse_features_become_compressed_rows_of_float64(kind, dtype):
+    X = np.array([[0, 1, 0], [1, 0, 0]], dtype=dtype)
+    found = check_features("X", kind(X))
+    assert found.format == "csr"
+    assert found.dtype == np.float64
+    assert_array_equal(found.toarray(), X)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        (np.ones(3), ValueError, r"`X` must have 2 dimension\(s\), got shape \(3,\)"),
+        (
+            np.ones((0, 3)),
+            ValueError,
+            r"`X` must have at least one row and one column, .* \(0, 3\)",
+        ),
+        ([["a"]], TypeError, r"`X` must be an array of real numbers, got dtype <U1"),
+        (
+            scipy.sparse.coo_array(np.ones(3)),
+            ValueError,
+            r"`X` must have 2 dimension\(s\), got shape \(3,\)",
+        ),
+        (
+            scipy.sparse.csr_array((3, 0)),
+            ValueError,
+            r"`X` must have at least one row and one column, got shape \(3, 0\)",
+        ),
+        (scipy.sparse.csr_array([[0.0, np.inf]]), ValueError, r"`X` must be finite, got inf"),
+        (scipy.sparse.csr_array([[1j]]), TypeError, r"`X` must be an array of real numbers, got"),
+    ],
+)
+def test_what_are_not_features_is_named(value, error, match):
+    with pytest.raises(error, match=match):
+        check_features("X", value)
 
 
 # --- the simplex
