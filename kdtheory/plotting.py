@@ -21,9 +21,9 @@ from matplotlib.patheffects import withStroke
 from matplotlib.tri import Triangulation
 from numpy.typing import ArrayLike, NDArray
 
-from kdtheory._checks import check_real_array
+from kdtheory._checks import check_lengths_agree, check_matrix, check_real_array
 from kdtheory.continuous_categorical import ContinuousCategorical
-from kdtheory.experiments.diabetes import DiabetesResult
+from kdtheory.experiments.diabetes import DiabetesResult, PathErrors
 from kdtheory.experiments.digits import DigitsResult
 from kdtheory.experiments.synthetic import PUBLISHED, SyntheticResult
 from kdtheory.softening import soften
@@ -32,10 +32,13 @@ __all__ = [
     "blended_targets",
     "class_marginals",
     "class_probabilities",
+    "coefficient_intervals",
     "cross_entropy_against_accuracy",
     "error_against_trust",
+    "errors_along_trust",
     "mass_by_confidence",
     "mean_against_softmax",
+    "residuals_against_fitted",
     "simplex_density",
     "to_svg",
 ]
@@ -232,6 +235,80 @@ def error_against_trust(result: DiabetesResult) -> Figure:
     return figure
 
 
+def errors_along_trust(path: PathErrors, chosen: ArrayLike) -> Figure:
+    """Change of cross-validation and held-out errors along the trust, with the trusts chosen.
+
+    Parameters
+    ----------
+    path : PathErrors
+    chosen : (J,) array_like
+        Trusts chosen by leave-one-out: one is marked on its curve, several become a histogram.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    trusts = check_real_array("chosen", chosen, ndim=1)
+    with _panel() as (figure, axes):
+        for errors, colour, dashes, label in (
+            (path.held_out_error, ORANGE, "-", "held-out patients"),
+            (path.loo_error, BLUE, "-", "leave-one-out"),
+            (path.gcv_error, GREEN, (0, (5, 2)), "generalised\ncross-validation"),
+        ):
+            axes.plot(path.trusts, errors - errors[0], color=colour, linestyle=dashes, linewidth=2,
+                      label=label)  # fmt: skip
+        axes.axhline(0, color="black", linewidth=1.2, zorder=1)
+        low, high = axes.get_ylim()
+        if len(trusts) == 1:
+            height = np.interp(trusts[0], path.trusts, path.loo_error) - path.loo_error[0]
+            axes.plot(trusts, [height], "o", color="white", markeredgecolor=BLUE, markersize=8,
+                      markeredgewidth=1.8, linestyle="", clip_on=False, zorder=3,
+                      label=f"chosen, λ = {trusts[0]:.2f}")  # fmt: skip
+        else:
+            # rounded: a trust on an edge belongs to the bin that begins there
+            counts, edges = np.histogram(trusts.round(9), bins=np.linspace(0, 1, 11).round(9))
+            low -= 0.55 * (high - low)
+            bars = 0.3 * (high - low) * counts / counts.max()
+            axes.bar(edges[:-1] + 0.05, bars, width=0.085, bottom=low, color=BLUE, alpha=0.35,
+                     label=f"trusts chosen by\nleave-one-out ({len(trusts)})")  # fmt: skip
+        axes.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
+        axes.set_xlabel("trust λ in the teacher")
+        axes.set_ylabel("change of mean squared error")
+        _opaque_legend(axes, loc="upper center", ncols=2)
+    return figure
+
+
+def coefficient_intervals(result: DiabetesResult) -> Figure:
+    """Coefficients of the students of the first split with their 95 % intervals.
+
+    Parameters
+    ----------
+    result : DiabetesResult
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with _panel() as (figure, axes):
+        axes.axvline(0, color="black", linewidth=1.2)
+        rank = -np.arange(len(result.columns), dtype=float)
+        styles = ((0.25, GREY, "s", "-"), (0.0, BLUE, "o", "-"), (-0.25, ORANGE, "X", (0, (3, 2))))
+        for row, (shift, colour, marker, dashes) in zip(result.intervals, styles, strict=True):
+            n = len(result.columns)  # without the constant, which is on another scale
+            axes.hlines(rank + shift, row.low[:n], row.high[:n], color=colour, linewidth=2.2,
+                        linestyles=dashes)  # fmt: skip
+            label = row.student.replace(", naive", ",\nnaive interval (wrong)")
+            axes.plot(row.estimates[:n], rank + shift, marker, color="white", markersize=6.5,
+                      markeredgecolor=colour, markeredgewidth=1.6, linestyle="",
+                      label=label)  # fmt: skip
+        axes.set_yticks(rank, result.columns)
+        axes.set_ylim(rank[-1] - 1.6, 0.5)  # room for the legend
+        axes.set_xlabel("progression for one standard deviation of the column")
+        axes.grid(axis="y", visible=False)
+        _opaque_legend(axes, loc="lower right")
+    return figure
+
+
 def blended_targets(result: DiabetesResult) -> Figure:
     """Targets y″ of Theorem 2 between the labels and the teacher's answers, patient by patient.
 
@@ -356,6 +433,48 @@ def cross_entropy_against_accuracy(result: SyntheticResult) -> Figure:
     return figure
 
 
+def residuals_against_fitted(
+    fitted: ArrayLike, residuals: ArrayLike, counts: ArrayLike | None = None
+) -> Figure:
+    """Residuals of a regression against its fitted values: a point each, or cells that count them.
+
+    Parameters
+    ----------
+    fitted, residuals : (m,) array_like
+        Of each object; with `counts`, the edges of the cells, of shapes (a + 1,) and (b + 1,).
+    counts : (a, b) array_like, optional
+        How many objects lie in each cell.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `counts` does not fit the edges, or a number is not finite.
+    """
+    x = check_real_array("fitted", fitted, ndim=1)
+    y = check_real_array("residuals", residuals, ndim=1)
+    with _panel() as (figure, axes):
+        if counts is None:
+            check_lengths_agree(fitted=x, residuals=y)
+            axes.scatter(x, y, s=9, alpha=0.35, color=BLUE, linewidths=0, rasterized=True)
+        else:
+            numbers = check_matrix("counts", counts, shape=(len(x) - 1, len(y) - 1))
+            cells = axes.pcolormesh(
+                x, y, np.ma.masked_equal(numbers, 0).T, cmap="cividis_r",
+                norm=LogNorm(1, max(numbers.max(), 10)), rasterized=True,
+            )  # fmt: skip
+            bar = figure.colorbar(cells, ax=axes)
+            bar.set_label("objects in a cell")
+            bar.outline.set_visible(False)
+        axes.axhline(0, color="black", linewidth=1.2)
+        axes.set_xlabel("fitted value")
+        axes.set_ylabel("label minus fitted value")
+    return figure
+
+
 def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     """Write a figure as an SVG element for a page: accessible, scalable, the same bytes each time.
 
@@ -411,7 +530,7 @@ def _draw_simplex(axes: Axes, vertices: Sequence[str]) -> None:
 
 def _opaque_legend(axes: Axes, **options: object) -> None:
     """Add a legend whose marks are seen, though those of a cloud are faint."""
-    legend = axes.legend(handletextpad=0.2, **options)
+    legend = axes.legend(handletextpad=0.5, **options)
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)

@@ -10,7 +10,6 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kdtheory._checks import check_output_folder
 from kdtheory.experiments.synthetic import PUBLISHED, SyntheticResult
+from kdtheory.files import write_files
 
 if TYPE_CHECKING:
     from kdtheory.experiments.diabetes import DiabetesResult
@@ -82,6 +81,7 @@ def build_report(
         diabetes=diabetes,
         synthetic=synthetic,
         published=PUBLISHED,
+        parts=_parts(results["ledger"]["claims"]),
         figures=_figures(digits, diabetes, synthetic),
     )
     return html.strip() + "\n", results
@@ -92,8 +92,7 @@ def write_report(
 ) -> tuple[Path, Path]:
     """Write ``index.html`` and ``results.json`` into a folder, both or none.
 
-    Both are written under temporary names first and renamed when they are whole. After a failure
-    nothing of this call is left, nor a folder that it made; files of an earlier run stay.
+    See `kdtheory.files.write_files`.
 
     Parameters
     ----------
@@ -112,32 +111,13 @@ def write_report(
     ValueError
         If the folder cannot be written, or a number is not finite.
     """
-    folder = check_output_folder("--out", out, FILES)
     data = json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    contents = dict(zip(FILES, (html, data), strict=True))
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    partial = {name: folder / f".{name}.{os.getpid()}.part" for name in FILES}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in contents.items():
-            partial[name].write_text(text, encoding="utf-8", newline="\n")
-        for name in FILES:
-            partial[name].replace(folder / name)
-    except BaseException as error:
-        with suppress(OSError):
-            for path in partial.values():
-                path.unlink(missing_ok=True)
-            for path in made:
-                path.rmdir()
-        if isinstance(error, OSError):
-            msg = f"`--out` must be a folder that can be written, got '{out}' ({error.strerror})"
-            raise ValueError(msg) from error
-        raise
-    return folder / FILES[0], folder / FILES[1]
+    page, numbers = write_files("--out", out, dict(zip(FILES, (html, data), strict=True)))
+    return page, numbers
 
 
 def _ledger(backings: Sequence["Backing"]) -> dict[str, Any]:
-    """Claims as plain data, with the counts of the verdicts about the paper's own."""
+    """Claims as plain data, with the counts of the verdicts about the papers' own."""
     from kdtheory.ledger import as_record
     from kdtheory.ledger.evidence import NEEDED
 
@@ -148,6 +128,17 @@ def _ledger(backings: Sequence["Backing"]) -> dict[str, Any]:
         "counts": {verdict: found[verdict] for verdict in NEEDED},
         "not_backed": [claim["id"] for claim in claims if not claim["backed"]],
     }
+
+
+def _parts(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The claims under the heading of the part of a paper that they are about."""
+    from kdtheory.ledger import PARTS
+
+    heading = {claim.id: title for title, rows in PARTS.items() for claim in rows}
+    parts: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in claims:
+        parts.setdefault(heading.get(claim["id"], "Others"), []).append(claim)
+    return parts
 
 
 def _figures(
@@ -161,6 +152,7 @@ def _figures(
     held_out = np.flatnonzero(digits.held_out)
     by_confidence = held_out[np.argsort(digits.confidence[held_out], kind="stable")]
     half = diabetes.at(teacher_columns=10, trust=0.5)
+    loo = diabetes.choices[0]
     low, high = synthetic.marginals.min(), synthetic.marginals.max()
     pictures = {
         "mass": (
@@ -184,6 +176,25 @@ def _figures(
             f"ten and of three columns. At trust one half the ten-column teacher changes the "
             f"squared error by {half.change:+.0f}, 95 % interval {half.low:+.0f} to "
             f"{half.high:+.0f}.",
+        ),
+        "path": (
+            plotting.errors_along_trust(diabetes.path, loo.trusts[:1]),
+            "Errors along the trust in the first split",
+            "Three curves against the trust from 0 to 1: the held-out error, and the leave-one-out "
+            "and generalised cross-validation errors of the student's own patients. Leave-one-out "
+            f"is least at trust {loo.trusts[0]:.2f}, which is marked.",
+        ),
+        "mean_path": (
+            plotting.errors_along_trust(diabetes.mean_path, loo.trusts),
+            "Errors along the trust, means over splits",
+            f"The same three curves, means over {diabetes.n_splits} splits, above a histogram of "
+            f"the trusts that leave-one-out chose, with median {np.median(loo.trusts):.2f}.",
+        ),
+        "intervals": (
+            plotting.coefficient_intervals(diabetes),
+            "Coefficients with intervals",
+            "For each of the student's columns the coefficient with its 95 % interval, without a "
+            "teacher, with the teacher, and the naive interval of the latter.",
         ),
         "targets": (
             plotting.blended_targets(diabetes),

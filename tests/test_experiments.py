@@ -13,7 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from kdtheory import printed_constant
-from kdtheory.experiments.diabetes import STUDENT_COLUMNS, TRUSTS, theorem_2_on_diabetes
+from kdtheory.experiments.diabetes import (
+    STUDENT_COLUMNS,
+    TRUSTS,
+    _one_split,
+    theorem_2_on_diabetes,
+)
 from kdtheory.experiments.digits import _fit_softmax, _log_soft_labels, theorem_1_on_digits
 from kdtheory.experiments.synthetic import PUBLISHED, generator_of_gs_6_2
 
@@ -30,6 +35,34 @@ def divided_difference_of_exp(nodes):
         mpmath.exp(x) / mpmath.fprod(x - y for j, y in enumerate(nodes) if j != k)
         for k, x in enumerate(nodes)
     )
+
+
+def first_split(answers=None):
+    """Tables and groups of the first split, as the words of the module have it; see its oracle."""
+    data = load_diabetes()
+    y = data.target if answers is None else answers
+    everything = np.column_stack([data.data * np.sqrt(442), np.ones(442)])
+    few = everything[:, [data.feature_names.index(name) for name in STUDENT_COLUMNS] + [10]]
+    rng = np.random.default_rng(np.random.SeedSequence(0).spawn(1)[0])
+    return everything, few, y, rng
+
+
+def own_patients():
+    """Features, labels and teacher's answers of the student's own patients, and the held-out."""
+    _, few, y, rng = first_split()
+    test, _, own = np.split(rng.permutation(442), [142, 382])
+    assert_array_equal(y[own], diabetes().answers)
+    return few[own], y[own], few[test], y[test]
+
+
+def three_sums(X, y, trust, keep):
+    """(15) with a row for each square, over the patients to keep."""
+    result = diabetes()
+    inside = result.privileged[keep]
+    a, b = np.where(inside, 1 - trust, 1.0), np.where(inside, trust, 0.0)
+    rows = np.vstack([np.sqrt(a)[:, None] * X[keep], np.sqrt(b)[:, None] * X[keep]])
+    goal = np.concatenate([np.sqrt(a) * y[keep], np.sqrt(b) * result.teacher[keep]])
+    return np.linalg.lstsq(rows, goal)[0]
 
 
 # --- oracles
@@ -108,6 +141,47 @@ def test_first_split_is_what_the_words_say():
     assert_allclose(result.mse_without[0], without, rtol=NORMAL_EQUATIONS)
     change = result.at(teacher_columns=10, trust=0.5).differences[0]
     assert_allclose(change, with_teacher - without, rtol=NORMAL_EQUATIONS)
+
+
+@pytest.mark.parametrize("at", [0, 37, 100])
+def test_path_of_the_first_split_is_that_of_refitting(at):
+    X, y, X_test, y_test = own_patients()
+    path, everybody = diabetes().path, np.arange(60)
+    trust = path.trusts[at]
+    missed = [y[i] - X[i] @ three_sums(X, y, trust, np.delete(everybody, i)) for i in everybody]
+    assert_allclose(path.loo_error[at], np.mean(np.square(missed)), rtol=NORMAL_EQUATIONS)
+    coef = three_sums(X, y, trust, everybody)
+    residuals = y_test - X_test @ coef
+    assert_allclose(path.held_out_error[at], np.mean(residuals**2), rtol=NORMAL_EQUATIONS)
+
+
+def test_intervals_with_the_teacher_are_those_of_the_scores():
+    X, y, _, _ = own_patients()
+    result = diabetes()
+    bread = np.linalg.inv(X.T @ X)  # with equal noises every weight is 1
+    leverages = np.einsum("ij,jk,ik->i", X, bread, X)
+    for row, targets in zip(result.intervals, (y, result.targets), strict=False):
+        coef = bread @ X.T @ targets
+        scores = X * ((targets - X @ coef) / (1 - leverages))[:, None]
+        errors = np.sqrt(np.diag(bread @ scores.T @ scores @ bread))
+        half = stats.t.ppf(0.975, 56) * errors
+        assert row.covariance == "sandwich"
+        assert_allclose(row.estimates, coef, rtol=NORMAL_EQUATIONS)
+        assert_allclose(row.standard_errors, errors, rtol=NORMAL_EQUATIONS)
+        assert_allclose([row.low, row.high], [coef - half, coef + half], rtol=NORMAL_EQUATIONS)
+
+
+def test_naive_intervals_take_the_targets_for_data():
+    X, *_ = own_patients()
+    naive = diabetes().intervals[2]
+    targets, inverse = diabetes().targets, np.linalg.inv(X.T @ X)
+    coef = inverse @ X.T @ targets
+    variance = np.sum((targets - X @ coef) ** 2) / 56
+    assert naive.covariance == "classical"
+    assert naive.trust == 0.5
+    assert_allclose(
+        naive.standard_errors, np.sqrt(variance * np.diag(inverse)), rtol=NORMAL_EQUATIONS
+    )
 
 
 def test_bayes_values_match_a_plain_loop():
@@ -192,6 +266,77 @@ def test_closed_form_solves_the_problem_as_written():
 
 def test_teacher_on_the_same_rows_is_a_no_op():
     assert diabetes().no_op_gap < EPS
+
+
+def test_no_op_is_found_where_it_is_and_nowhere_else():
+    result = diabetes()
+    assert (result.no_op_found, result.no_op_false_alarms) == (result.n_splits, 0)
+
+
+def test_path_meets_the_students_at_its_fixed_trusts():
+    result = diabetes()
+    path = result.mean_path
+    without = result.mse_without.mean()
+    assert_allclose(path.held_out_error[0], without, rtol=EPS)
+    for at, trust in ((25, 0.25), (50, 0.5), (75, 0.75), (100, 1.0)):
+        change = result.at(teacher_columns=10, trust=trust).change
+        assert_allclose(path.held_out_error[at], without + change, rtol=EPS)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_choice_is_the_least_of_its_own_path(kind):
+    result = diabetes()
+    choice = result.choices[kind]
+    errors = (result.path.loo_error, result.path.gcv_error)[kind]
+    assert choice.criterion == ("loo", "gcv")[kind]
+    at = int(np.argmin(errors))
+    assert choice.trusts[0] == result.path.trusts[at]
+    held_out = result.path.held_out_error
+    assert_allclose(choice.regrets[0], held_out[at] - held_out.min(), rtol=EPS, atol=1e-9)
+    assert_allclose(choice.against_none.differences[0], held_out[at] - held_out[0], rtol=1e-9)
+    assert_allclose(choice.against_half.differences[0], held_out[at] - held_out[50], rtol=1e-9)
+
+
+def test_regret_is_never_negative_and_trusts_lie_on_the_path():
+    for choice in diabetes().choices:
+        assert choice.regrets.min() >= 0
+        assert np.isin(choice.trusts, diabetes().path.trusts).all()
+        assert len(choice.trusts) == len(choice.regrets) == diabetes().n_splits
+
+
+def test_held_out_patients_choose_nothing():
+    everything, few, y, rng = first_split()
+    test = np.random.default_rng(np.random.SeedSequence(0).spawn(1)[0]).permutation(442)[:142]
+    other = y.copy()
+    other[test] = y[test][::-1] ** 2
+    honest = _one_split(everything, few, y, rng)
+    *_, again = first_split()
+    disturbed = _one_split(everything, few, other, again)
+    assert disturbed.chosen == honest.chosen
+    assert_array_equal(disturbed.path.loo_error, honest.path.loo_error)
+    assert_array_equal(disturbed.path.gcv_error, honest.path.gcv_error)
+    assert (disturbed.path.held_out_error != honest.path.held_out_error).all()
+    for one, two in zip(disturbed.inferences, honest.inferences, strict=True):
+        assert_array_equal(one.low, two.low)
+
+
+def test_standard_errors_of_the_scores_foretell_the_spread():
+    # the spread of 100 estimates is known to 7 %, HC3 is somewhat large in samples of 60
+    for row in diabetes().intervals[:2]:
+        assert_allclose(row.mean_standard_errors[:3], row.spread[:3], rtol=0.2)
+    taught, naive = diabetes().intervals[1:]
+    assert_allclose(naive.estimates, taught.estimates, rtol=EPS)
+    assert (naive.mean_standard_errors < taught.mean_standard_errors).all()
+
+
+def test_spread_allows_for_patients_drawn_without_replacement():
+    two = theorem_2_on_diabetes(n_splits=2)
+    everything, few, y, _ = first_split()
+    rng = np.random.default_rng(np.random.SeedSequence(0).spawn(2)[1])
+    second = _one_split(everything, few, y, rng).inferences
+    for row, other in zip(two.intervals, second, strict=True):
+        deviation = np.abs(row.estimates - other.estimates) / np.sqrt(2)
+        assert_allclose(row.spread, deviation / np.sqrt(382 / 442), rtol=NORMAL_EQUATIONS)
 
 
 def test_printed_last_formula_predicts_far_worse():

@@ -21,10 +21,19 @@ FIGURES = {
     "mean": lambda: plotting.mean_against_softmax(digits()),
     "trust": lambda: plotting.error_against_trust(diabetes()),
     "targets": lambda: plotting.blended_targets(diabetes()),
+    "path": lambda: plotting.errors_along_trust(diabetes().path, loo().trusts[:1]),
+    "mean-path": lambda: plotting.errors_along_trust(diabetes().mean_path, loo().trusts),
+    "intervals": lambda: plotting.coefficient_intervals(diabetes()),
     "objects": lambda: plotting.class_probabilities(synthetic()),
     "marginals": lambda: plotting.class_marginals(synthetic()),
     "table1": lambda: plotting.cross_entropy_against_accuracy(synthetic()),
 }
+
+
+def loo():
+    return diabetes().choices[0]
+
+
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 
@@ -85,6 +94,38 @@ def test_targets_lie_between_label_and_answer():
     assert len(label) == diabetes().n_privileged
     assert_allclose(target, (label + answer) / 2)
     assert (np.diff(label) >= 0).all()
+
+
+def test_errors_are_drawn_along_the_path_as_changes():
+    path = diabetes().path
+    held_out, by_loo, by_gcv, zero, chosen = FIGURES["path"]().axes[0].get_lines()
+    for line, errors in (
+        (held_out, path.held_out_error), (by_loo, path.loo_error), (by_gcv, path.gcv_error)
+    ):  # fmt: skip
+        assert_allclose(line.get_xdata(), path.trusts)
+        assert_allclose(line.get_ydata(), errors - errors[0])
+    assert set(zero.get_ydata()) == {0}
+    assert chosen.get_xdata() == [loo().trusts[0]]
+    assert_allclose(chosen.get_ydata(), by_loo.get_ydata().min())
+
+
+def test_histogram_counts_every_chosen_trust():
+    axes = FIGURES["mean-path"]().axes[0]
+    heights = np.array([bar.get_height() for bar in axes.patches])
+    counts = [np.sum((loo().trusts * 100).round() // 10 == k) for k in range(9)]
+    counts.append(len(loo().trusts) - sum(counts))  # the last bin has both its ends
+    assert_allclose(heights / heights.sum(), np.array(counts) / len(loo().trusts), atol=1e-12)
+
+
+def test_coefficients_are_drawn_with_their_ends():
+    axes = FIGURES["intervals"]().axes[0]
+    for row, bars in zip(diabetes().intervals, axes.collections, strict=True):
+        ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+        assert_allclose(ends, np.column_stack([row.low[:3], row.high[:3]]))
+    markers = [line for line in axes.get_lines() if len(line.get_xdata()) == 3]
+    for row, line in zip(diabetes().intervals, markers, strict=True):
+        assert_allclose(line.get_xdata(), row.estimates[:3])
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(diabetes().columns)
 
 
 def test_marginals_and_objects_are_drawn_all():

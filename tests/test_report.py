@@ -111,7 +111,7 @@ def test_answer_counts_the_claims_of_the_paper():
     counts = report()[1]["ledger"]["counts"]
     paper = [claim for claim in ledger.CLAIMS if claim.author == "paper"]
     assert sum(counts.values()) == len(paper)
-    assert f"Of {len(paper)} claims of the paper, {counts['true']} are true ," in page().text
+    assert f"Of {len(paper)} claims of the papers, {counts['true']} are true ," in page().text
     assert f"{counts['false as printed']} are false as printed ;" in page().text
 
 
@@ -129,6 +129,47 @@ def test_tables_tell_the_numbers_of_the_results():
     for row in diabetes().comparisons:
         change = f"{row.change:+.0f}".replace("-", "−")
         assert f"{row.teacher_columns} columns {row.trust:.2f} {change}" in page().text
+
+
+def signed(value, form):
+    return format(value, form).replace("-", "−")
+
+
+def test_choice_of_trust_is_told_with_its_verdicts():
+    text = page().text
+    for choice in diabetes().choices:
+        for against, row in (
+            ("no teacher", choice.against_none), ("λ = ½", choice.against_half)
+        ):  # fmt: skip
+            ends = f"{signed(row.low, '+.0f')} to {signed(row.high, '+.0f')} {row.verdict}"
+            assert f"{against} {signed(row.change, '+.1f')} {ends}" in text
+    loo = diabetes().choices[0]
+    assert f"Leave-one-out chose λ = {loo.trusts[0]:.2f}" in text
+    assert f"by leave-one-out is {loo.against_none.verdict} on these patients" in text
+
+
+def test_coefficients_are_told_with_their_intervals():
+    text = page().text
+    for k, column in enumerate((*diabetes().columns, "constant")):
+        cells = " ".join(
+            f"{signed(row.estimates[k], '.1f')} ({signed(row.low[k], '.1f')} to "
+            f"{signed(row.high[k], '.1f')})"
+            for row in diabetes().intervals
+        )
+        assert f"{column} {cells}" in text
+    assert "with the teacher, naive (wrong)" in text
+    alone, taught, naive = diabetes().intervals
+    for k, column in enumerate(diabetes().columns):
+        row = (
+            alone.mean_standard_errors[k], alone.spread[k], taught.mean_standard_errors[k],
+            naive.mean_standard_errors[k], taught.spread[k],
+        )  # fmt: skip
+        assert f"{column} {' '.join(format(value, '.2f') for value in row)}" in text
+
+
+def test_solver_and_detector_are_told():
+    assert "finds it in 100 of 100 splits, and calls the clinic’s teacher one in 0" in page().text
+    assert f"the path “{diabetes().solvers[0]}” of distil_regression" in page().text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -210,7 +251,7 @@ def test_page_fits_a_phone_and_the_dark_and_paper():
 
 def test_every_figure_has_alternative_text_and_a_caption():
     pictures = [attrs for attrs in page().all("svg") if "viewbox" in attrs]
-    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 9
+    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 12
     html = report()[0]
     for attrs in pictures:
         assert attrs["role"] == "img"
@@ -235,7 +276,7 @@ def test_wide_tables_scroll_in_their_own_box():
             parent = [e for e in page().elements[:position] if e[2] == depth - 1][-1]
             assert parent[1]["class"] == "scroll"
             boxed += 1
-    assert boxed == 3
+    assert boxed == 6
 
 
 # --- laws of the files

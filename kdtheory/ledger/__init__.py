@@ -11,12 +11,13 @@ A verdict is not asserted but computed from what its evidence finds, so that a w
 * `verify` runs them.
 """
 
-from kdtheory.ledger.claims import CLAIMS, markdown_table
+from kdtheory.ledger.claims import CLAIMS, PARTS, markdown_table
 from kdtheory.ledger.evidence import Claim, Evidence, Finding
 from kdtheory.ledger.verify import Backing, Outcome, as_record, judge, select, verify
 
 __all__ = [
     "CLAIMS",
+    "PARTS",
     "Backing",
     "Claim",
     "Evidence",
