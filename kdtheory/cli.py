@@ -1,7 +1,8 @@
-"""The command line: ``kdtheory verify`` and ``kdtheory report``.
+"""The command line: ``kdtheory verify``, ``kdtheory report`` and ``kdtheory regress``.
 
-Results go to stdout, progress to stderr and only to a terminal. Exit code 0: every verdict is
-backed by its evidence; 1: one is not; 2: bad input, told in one line on stderr.
+Results go to stdout, warnings to stderr, progress to stderr and only to a terminal. Exit code 0:
+done, and every verdict is backed by its evidence; 1: one is not; 2: bad input, told in one line on
+stderr.
 
 notation: none
 """
@@ -24,7 +25,7 @@ from kdtheory._checks import check_count, check_output_folder
 if TYPE_CHECKING:
     from kdtheory.ledger import Backing
 
-__all__ = ["app", "main", "report", "verify"]
+__all__ = ["app", "main", "regress", "report", "verify"]
 
 VERDICTS = {"true": "green", "true under a stated reading": "yellow", "false as printed": "red"}
 
@@ -35,7 +36,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Which claims of a paper on distillation hold, with evidence derived on your machine.",
+    help="Which claims of a paper on distillation hold, with evidence derived on your machine; "
+    "and its regression with a teacher.",
 )
 
 
@@ -76,7 +78,7 @@ def verify(
         typer.Argument(metavar="CLAIM", help="Identifiers such as GS-12; all if none."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="PAPER", help="Only the claims of a paper, such as GS.")
+        str | None, typer.Option(metavar="PAPER", help="Only the claims of a paper, GS or MD.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, no table.")] = False,
     rigorous: Annotated[
@@ -142,6 +144,107 @@ def report(
     _exit_by(backings)
 
 
+@app.command(short_help="Linear regression with a teacher, from a file.")
+def regress(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="CSV or Parquet with a row for each object.")
+    ],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="True answers y.")],
+    teacher: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Teacher's answers s; none if left out.")
+    ] = None,
+    privileged: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="True where there is an answer; if none, where one is."
+        ),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B,C", help="Features, also repeated; all other numbers if none."),
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Weight of each object; 1 if none.")
+    ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|WORD",
+            help="Trust in the teacher, in [0, 1], or its choice: loo, gcv, evidence. 0.5 if none.",
+        ),
+    ] = None,
+    sigma: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Noise of the labels, if known.")
+    ] = None,
+    sigma_teacher: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Noise of the teacher's answers, if known.")
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(metavar="WORD", help="precision: weights 1/sigma**2; printed: sigma**2.")
+    ] = "precision",
+    ridge: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Penalty of the squared coefficients.")
+    ] = "0.0",
+    intercept: Annotated[
+        bool, typer.Option("--intercept/--no-intercept", help="Fit a constant, never penalised.")
+    ] = True,
+    weights_kind: Annotated[
+        str, typer.Option(metavar="WORD", help="What --weight is: precision or frequency.")
+    ] = "precision",
+    confidence: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Of the intervals, in (0, 1).")
+    ] = "0.95",
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of the coefficients and the residual figure."),
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use the Dask cluster that runs there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, no table.")] = False,
+) -> None:
+    """Fit y, and a teacher's answers, by least squares on columns of a file (GS, Theorem 2).
+
+    Standard errors are those of the estimate from both kinds of answers. A large file is read in
+    blocks, twice.
+    """
+    from kdtheory.regress import FILES, regression_of_file, write_regression
+
+    with _bad_input((ValueError, TypeError, ImportError)):
+        if out is not None:
+            check_output_folder("--out", out, FILES)
+        with _progress(total=None) as tell:
+            result = regression_of_file(
+                file,
+                target=target,
+                teacher=teacher,
+                privileged=privileged,
+                features=None if features is None else ",".join(features).split(","),
+                weight=weight,
+                trust=None if trust is None else _number_or_word(trust),
+                sigma=None if sigma is None else _number("--sigma", sigma),
+                sigma_teacher=None
+                if sigma_teacher is None
+                else _number("--sigma-teacher", sigma_teacher),
+                convention=convention,
+                ridge=_number("--ridge", ridge),
+                fit_intercept=intercept,
+                weights_kind=weights_kind,
+                confidence=_number("--confidence", confidence),
+                dask=dask,
+                tell=tell,
+            )
+        written = () if out is None else write_regression(out, result, name="--out")
+    for words in result.document["warnings"]:
+        typer.echo(f"kdtheory: warning: {words}", err=True)
+    if as_json:
+        typer.echo(json.dumps(result.document, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        typer.echo(result.text)
+        for path in written:
+            typer.echo(path)
+
+
 def _integer(name: str, text: str) -> int:
     try:
         value = int(text)
@@ -151,8 +254,25 @@ def _integer(name: str, text: str) -> int:
     return check_count(name, value)
 
 
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"`{name}` must be a number, got {text!r}"
+        raise ValueError(msg) from None
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 @contextmanager
-def _bad_input(kind: type[Exception] = ValueError) -> Iterator[None]:
+def _bad_input(
+    kind: type[Exception] | tuple[type[Exception], ...] = ValueError,
+) -> Iterator[None]:
     """Make the words of a check a usage error."""
     try:
         yield

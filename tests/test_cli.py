@@ -1,21 +1,25 @@
 """The command line: what it prints, where, and with which exit code."""
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
 from functools import partial
 
+import numpy as np
 import pytest
 import rich.console
 from experiment_results import diabetes, digits, synthetic
 
 import kdtheory
-from kdtheory import cli, ledger, report
+from kdtheory import cli, ledger, regress, report
 from kdtheory.experiments import diabetes as diabetes_module
 from kdtheory.experiments import digits as digits_module
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.ledger import Claim, Evidence, Finding
+from kdtheory.regress import regression_of_file
 
 HELP_SECONDS = 1.0  # of processor time; a command line feels dead above it
 HELP_RUNS = 5  # one is enough: what the code costs, not what else the machine does
@@ -191,6 +195,214 @@ def test_failure_in_the_middle_leaves_nothing(run, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# --- regress
+
+
+def write_table(path, m=60):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((m, 2))
+    y = X @ [1.0, 2.0] + 3.0 + rng.standard_normal(m)
+    rows = zip(X[:, 0], X[:, 1], y, y + 0.5, np.arange(m) % 2, strict=True)
+    lines = ["a,b,y,s,known", *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    return str(write_table(tmp_path / "table.csv"))
+
+
+ANSWERS = ("--target", "y", "--teacher", "s")
+
+
+def test_regress_prints_the_summary_of_the_library(run, table):
+    code, out, err = run("regress", table, *ANSWERS, "--privileged", "known", "--trust", "0.3")
+    assert (code, err) == (0, "")
+    result = regression_of_file(table, target="y", teacher="s", privileged="known", trust=0.3)
+    assert out == f"{result.text}\n"
+    assert re.search(r"Trust +0\.3 ", out)
+    assert out.splitlines()[-1] == "table.csv: 60 rows, read whole"
+
+
+def test_every_option_of_regress_reaches_the_regression(run, monkeypatch):
+    seen = []
+
+    def remember(*args, **options):
+        seen.append((args, options))
+        msg = "seen"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(regress, "regression_of_file", remember)
+    run("regress", "f.csv", "--target", "y")
+    run(
+        "regress", "f.csv", "--target", "y", "--teacher", "s", "--privileged", "p", "--features",
+        "a,b", "--features", "c", "--weight", "w", "--trust", "0.25", "--sigma", "2",
+        "--sigma-teacher", "3", "--convention", "printed", "--ridge", "4", "--no-intercept",
+        "--weights-kind", "frequency", "--confidence", "0.9", "--dask", "tcp://x:1",
+    )  # fmt: skip
+    run("regress", "f.csv", "--target", "y", "--trust", "loo")
+    tells = [options.pop("tell") for _, options in seen]
+    assert all(callable(tell) for tell in tells)
+    nothing = dict.fromkeys(
+        ["teacher", "privileged", "features", "weight", "trust", "sigma", "sigma_teacher", "dask"]
+    )
+    default = nothing | {
+        "target": "y", "convention": "precision", "ridge": 0.0, "fit_intercept": True,
+        "weights_kind": "precision", "confidence": 0.95,
+    }  # fmt: skip
+    given = {
+        "target": "y", "teacher": "s", "privileged": "p", "features": ["a", "b", "c"],
+        "weight": "w", "trust": 0.25, "sigma": 2.0, "sigma_teacher": 3.0, "convention": "printed",
+        "ridge": 4.0, "fit_intercept": False, "weights_kind": "frequency", "confidence": 0.9,
+        "dask": "tcp://x:1",
+    }  # fmt: skip
+    judges = (default, given, default | {"trust": "loo"})
+    assert seen == [(("f.csv",), judge) for judge in judges]
+
+
+def test_options_of_regress_are_those_of_the_library():
+    ours = set(inspect.signature(cli.regress).parameters) - {"file", "out", "as_json", "intercept"}
+    theirs = set(inspect.signature(regression_of_file).parameters)
+    assert theirs - ours == {"path", "fit_intercept", "large", "tell"}
+    assert ours - theirs == set()
+
+
+def test_regress_json_is_all_of_stdout(run, table):
+    code, out, err = run("regress", table, *ANSWERS, "--json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert [row["name"] for row in document["coefficients"]] == ["intercept", "a", "b", "known"]
+    assert document["fit"]["no_op"] is False
+
+
+def test_regress_writes_its_files_and_says_where(run, table, tmp_path):
+    folder = tmp_path / "made" / "here"
+    code, out, err = run("regress", table, *ANSWERS, "--out", str(folder))
+    assert (code, err) == (0, "")
+    assert {path.name for path in folder.iterdir()} == set(regress.FILES)
+    assert out.splitlines()[-3:] == [str(folder / name) for name in regress.FILES]
+    _, out, _ = run("regress", table, *ANSWERS, "--out", str(folder), "--json")
+    assert json.loads(out) == json.loads((folder / "coefficients.json").read_text("utf-8"))
+
+
+def test_warnings_of_regress_are_lines_on_stderr(run, tmp_path):
+    file = tmp_path / "table.csv"
+    rows = [f"{a},{2 * a},{3 * a + (-1) ** a},{3 * a + (-1) ** a}" for a in range(9)]
+    file.write_text("\n".join(["a,twice,y,s", *rows]), encoding="utf-8")
+    code, out, err = run("regress", str(file), *ANSWERS)
+    assert code == 0
+    assert "do not determine a, twice" in out
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("kdtheory: warning: ") for line in lines)
+    assert "numerical rank 1 with 2 column(s)" in lines[0]
+    assert "the teacher changes nothing" in lines[1]
+
+
+def test_regress_runs_as_a_program(table, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "kdtheory", "regress", table, *ANSWERS, "--trust", "loo",
+         "--out", str(tmp_path / "out"), "--json"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["arguments"]["trust_by"] == "loo"
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_disk_that_fills_up_leaves_no_half_written_files(run, table, monkeypatch, tmp_path):
+    def full(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report.Path, "write_text", full)
+    code, out, err = run("regress", table, *ANSWERS, "--out", str(tmp_path / "new"))
+    assert (code, out) == (2, "")
+    assert "`--out` must be" in one_line(err)
+    assert "(No space left on device)" in err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--target", "z"], "`target` must be a column, got 'z'; there are 'a', 'b', 'y', 's'"),
+        (["--teacher", "z"], "`teacher` must be a column, got 'z'"),
+        (["--privileged", "a"], "column 'a' must hold true or false, got "),
+        (["--features", "a,z"], "`features` must be a column, got 'z'"),
+        (["--features", "a,y"], "`features` must not name 'y', which is the target column"),
+        (["--features", "a,,b"], "`features` must be a column, got ''"),
+        (["--weight", "a"], "column 'a' must hold weights of at least 0, got -"),
+        (["--trust", "1.5"], "`trust` must be in [0, 1], got 1.5"),
+        (
+            ["--trust", "best"],
+            "`trust` must be in [0, 1] or one of 'loo', 'gcv', 'evidence', got 'b",
+        ),
+        (["--sigma", "0", "--sigma-teacher", "1"], "`sigma` must be finite and positive, got 0.0"),
+        (["--sigma", "x"], "`--sigma` must be a number, got 'x'"),
+        (["--sigma", "1"], "`sigma` and `sigma_teacher` must be given both or neither"),
+        (["--ridge", "-1"], "`ridge` must be finite and at least 0, got -1.0"),
+        (["--confidence", "2"], "`confidence` must be "),
+        (["--convention", "x"], "`convention` must be 'precision' or 'printed', got 'x'"),
+        (["--weights-kind", "x"], "`weights_kind` must be 'precision' or 'frequency', got 'x'"),
+        (["--trust", "evidence"], "all objects are privileged"),
+        (["--out", ""], "`--out` must be a folder that can be written, got ''"),
+        (["--dask", "nonsense"], "`dask` must be the address of a running scheduler, got 'nons"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_options_of_regress_are_one_line(run, table, tmp_path, change, words):
+    code, out, err = run("regress", table, *ANSWERS, "--out", str(tmp_path / "out"), *change)
+    assert (code, out) == (2, "")
+    assert words in one_line(err)
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.csv", None, "must be a file that can be read, got "),
+        ("folder.csv", ..., "must be a file that can be read, got "),
+        ("empty.csv", "", "must be a file with at least one row, got "),
+        ("head.csv", "a,y,s\n", "must be a file with at least one row, got "),
+        ("data.txt", "a,y,s\n1,2,3\n", "`path` must end in one of .parquet, .pq, .csv"),
+        ("text.csv", "a,y,s\n1,2,3\n2,x,4\n", "column 'y' must hold a finite number, got 'x' in"),
+        ("hole.csv", "a,y,s\n1,2,3\n,3,4\n", "column 'a' must hold a finite number, got nothing"),
+        ("nan.csv", "a,y,s\n1,2,3\n1,nan,4\n", "column 'y' must hold a finite number, got 'nan'"),
+        ("few.csv", "a,y,s\n1,2,3\n2,3,4\n", "`X` must have more rows of positive weight than"),
+        ("twice.csv", "a,a,y,s\n1,2,3,4\n", "column names must be unique, got 'a' more than once"),
+        ("ragged.csv", "a,y,s\n1,2,3\n1,2\n", "every row must have 3 cells, got 2 in line 3"),
+        ("cut.parquet", "PAR1 and no more", "`path` must be a whole Parquet file, got "),
+        ("cut.csv.gz", "no gzip", "`path` must be a whole CSV file, got "),
+    ],
+)
+def test_bad_files_of_regress_are_one_line(run, tmp_path, name, content, words):
+    file = tmp_path / name
+    if content is ...:
+        file.mkdir()
+    elif content is not None:
+        file.write_text(content, encoding="utf-8")
+    code, out, err = run("regress", str(file), *ANSWERS, "--out", str(tmp_path / "out"))
+    assert (code, out) == (2, "")
+    assert words in one_line(err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_answer_that_is_missing_where_the_mask_has_one_is_named(run, tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("a,y,s,known\n1,2,3,1\n2,3,,0\n3,4,,true\n", encoding="utf-8")
+    code, _, err = run("regress", str(file), *ANSWERS, "--privileged", "known")
+    assert code == 2
+    assert "column 's' must hold a finite number, got nothing in line 4 of" in one_line(err)
+
+
+def test_package_that_is_missing_is_named(run, table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, out, err = run("regress", table, *ANSWERS)
+    assert (code, out) == (2, "")
+    assert "pip install 'kdtheory[tables]'" in one_line(err)
+
+
 # --- the whole
 
 
@@ -198,10 +410,11 @@ def test_help_names_every_command_and_version_is_the_package(run):
     _, out, _ = run("--help")
     assert "verify" in out
     assert "report" in out
+    assert "regress" in out
     assert run("--version")[1] == f"kdtheory {kdtheory.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["verify", "report"])
+@pytest.mark.parametrize("command", ["verify", "report", "regress"])
 def test_every_option_has_help(run, command):
     code, out, _ = run(command, "--help")
     assert code == 0
@@ -216,7 +429,8 @@ def test_help_is_quick_and_loads_no_mathematics():
         "from kdtheory.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print(time.process_time(), [m for m in "
-        "('sympy', 'mpmath', 'sklearn', 'matplotlib', 'jinja2') if m in sys.modules])"
+        "('sympy', 'mpmath', 'sklearn', 'matplotlib', 'jinja2', 'pyarrow', 'dask') "
+        "if m in sys.modules])"
     )
 
     def seconds():
