@@ -43,8 +43,9 @@ readme: ## write the live table of claims into README.md
 	python tests/test_readme.py
 
 # lower bounds of pyproject.toml as constraints: pip install -c build/oldest.txt -e ".[test]"
-LOWER_BOUNDS = import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	print(*(r.replace(">=", "==") for r in p["dependencies"] + p["optional-dependencies"]["test"]), sep="\n")
+LOWER_BOUNDS = import re, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*(re.sub(r"\[.*\]", "", r).replace(">=", "==") \
+	for r in p["dependencies"] + p["optional-dependencies"]["test"]), sep="\n")
 
 oldest: ## build/oldest.txt, the oldest versions that we promise to work with
 	mkdir -p build

@@ -309,10 +309,10 @@ def check_features(name: str, value: Any) -> Any:
     # without scipy.sparse, whose import takes a while
     if not hasattr(value, "tocsr"):
         return check_matrix(name, value, finite=False)
-    compressed = value.tocsr()
-    if compressed.ndim != 2:
-        msg = f"`{name}` must have 2 dimension(s), got shape {compressed.shape}"
+    if value.ndim != 2:
+        msg = f"`{name}` must have 2 dimension(s), got shape {value.shape}"
         raise ValueError(msg)
+    compressed = value.tocsr()
     if 0 in compressed.shape:
         msg = f"`{name}` must have at least one row and one column, got shape {compressed.shape}"
         raise ValueError(msg)

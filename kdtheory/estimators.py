@@ -872,9 +872,9 @@ def _dense_blocks(rows: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _names_of_targets(y: Any) -> list[str] | None:
     """Names of the outputs where a data frame or a series tells them."""
-    if not hasattr(y, "index"):  # the name of a Dask array is none of ours
+    if not hasattr(y, "iloc"):  # the name of a Dask array is none of ours
         return None
-    names = list(getattr(y, "columns", [getattr(y, "name", None)]))
+    names = [y.name] if y.ndim == 1 else list(y.columns)
     return names if all(isinstance(name, str) for name in names) else None
 
 

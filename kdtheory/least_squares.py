@@ -615,6 +615,8 @@ def _corrected_root(design: Pair, weights: Reals, ridge: Reals, V: Reals) -> Rea
     drawn = doubled_inner((W, np.zeros_like(W)), two_product(ridge[:, None], W))
     total, rest = two_sum(gram[0], drawn[0])
     L = np.linalg.cholesky(total + (rest + gram[1] + drawn[1]))
+    if L.size == 0:  # rank 0, for which LAPACK has no answer
+        return V
     return np.asarray(scipy.linalg.solve_triangular(L, V.T, lower=True).T)
 
 

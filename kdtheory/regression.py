@@ -181,7 +181,7 @@ class DistilledFit:
         if isinstance(self.X, np.ndarray) and self.X.dtype != np.float64:
             # by blocks: a product with float64 would copy X
             parts = [block @ self.coef for _, block in dense_blocks(self.X)]
-            return np.concatenate(parts) + self.intercept
+            return np.asarray(np.concatenate(parts) + self.intercept)
         return np.asarray(self.X @ self.coef + self.intercept)
 
     @cached_property

@@ -57,7 +57,7 @@ class ResidualCloud:
         self.exponents = sides
         self.cells, where = np.unique(np.array(both), axis=1, return_inverse=True)
         every_count = np.concatenate([self.counts, counts])
-        self.counts = np.bincount(where, weights=every_count).astype(np.int64)
+        self.counts = np.bincount(where.ravel(), weights=every_count).astype(np.int64)
 
     def __add__(self, other: "ResidualCloud") -> "ResidualCloud":
         """Objects of both."""

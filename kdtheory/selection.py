@@ -10,20 +10,19 @@ So its matrix is a line in λ,
     = A(\tfrac12) + (\lambda - \tfrac12)\, \Delta, \qquad
     V^\top A(\tfrac12) V = 1, \quad V^\top \Delta V = \operatorname{diag}(\delta),
 
-with one V for all trusts. As A is at least half of :math:`A(\tfrac12)` times
-:math:`\min(\lambda, 1 - \lambda)` and at most twice that, :math:`|\delta_j| \le 2`. With
-:math:`P = \tilde X V`, computed once,
+with one V for all trusts. As :math:`0 \le A(\lambda) \le 2 A(\tfrac12)` at both ends of [0, 1],
+:math:`|\delta_j| \le 2`. With :math:`P = \tilde X V`, computed once,
 
 .. math::
     h_i(\lambda) = \sigma'_i \sum_j \frac{P_{ij}^2}{1 + (\lambda - \frac12) \delta_j}, \qquad
-    y_i - f_{-i}(x_i) = y_i - y''_i + \frac{y''_i - f(x_i)}{1 - h_i},
+    y_i - f_{-i}(x_i) = \frac{y_i - f(x_i) + h_i (y''_i - y_i)}{1 - h_i},
 
 where :math:`f_{-i}` is fitted without object i, its label and its teacher's answer. The sums over
 objects add up over blocks of rows, so the same two classes serve data larger than memory.
 
 notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_weight,
 teacher_weight, ρ = ridge, x̃ = (1, x) or x, V = basis, δ = slopes, τ = share of the teacher,
-G = grams
+f = fit, h̄ = mean_leverage, G = grams
 """
 
 import warnings
@@ -69,10 +68,11 @@ __all__ = [
 Reals = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
-FEW = 512  # in the second pass, which has several numbers for each row and trust
+FEW = 1024  # rows of a block in the second pass, with several numbers for each row and trust
 SAFE = 1e8  # condition of A up to which the common basis keeps eight digits; beyond it, fit anew
 ALONE = 1e-10  # 1 − h below which an object alone holds up a direction
 OFFSET = 4.0  # standard deviations from 0 within which a mean is left where it is
+TINY = 1e-290  # below it a reciprocal may be out of range
 TIED = 1e-12  # relative difference of two errors that is rounding
 
 
@@ -254,55 +254,66 @@ class PathStatistics:
     def _added(self, rows: Rows, start: int, stop: int) -> tuple[Any, ...]:
         """Sums over the rows from start to stop."""
         assert self.origin is not None
-        q = self.grams.shape[1]
-        grams, crosses = np.zeros_like(self.grams), np.zeros_like(self.crosses)
+        n, lead = rows.X.shape[1], int(self.fit_intercept)
+        # of x xᵀ, of x (1, t)ᵀ and of 1 (1, t)ᵀ: a column of ones in X would cost a tenth
+        inner, moments = np.zeros((3, n, n)), np.zeros((3, n, lead + rows.y.shape[1]))
+        tops = np.zeros((3, lead, moments.shape[2]))
         counted, weight = 0, 0.0
-        room = np.ones((min(ROWS, stop - start), q))
+        sorted_room, scaled_room = np.empty((2, min(ROWS, stop - start), n))
         for first in range(start, stop, ROWS):
             block = rows.block(first, min(first + ROWS, stop))
-            buffer, c = room[: len(block.y)], block.sample_weight
-            counted += int(np.count_nonzero(c))
-            weight += float(c.sum())
+            m, X = len(block.y), block.X
+            counted += int(np.count_nonzero(block.sample_weight))
+            weight += float(block.sample_weight.sum())
             k = int(np.count_nonzero(block.inside))
-            features = buffer[:, self.fit_intercept :]
-            if 0 < k < len(c):
+            if 0 < k < m:
                 # all of I first: then each kind is a range of rows
                 order = np.argsort(~block.inside, kind="stable")
-                np.take(block.X, order, axis=0, out=features, mode="clip")
+                X = np.take(X, order, axis=0, out=sorted_room[:m], mode="clip")
                 block = block._taken(order)
-                c = block.sample_weight
-            else:
-                features[:] = block.X
-            if self.fit_intercept:
-                buffer[:, 0] = 1.0
             if self.origin[0].any():
-                features -= self.origin[0]
-            y, teacher = block.y - self.origin[1], block.teacher - self.origin[1]
+                X = np.subtract(X, self.origin[0], out=sorted_room[:m])
+            ones, c = np.ones((m, lead)), block.sample_weight
+            labels = np.hstack([ones, block.y - self.origin[1]])
+            answers = np.hstack([ones, block.teacher - self.origin[1]])
             ratio = block.teacher_weight[:k] / block.label_weight[:k]
             proportional = k > 0 and ratio.min() == ratio.max()
-            if k > 0 and not proportional:
-                root = np.sqrt(c[:k] * block.teacher_weight[:k])[:, None]
-                again = buffer[:k] * root
-                grams[2] += again.T @ again
-                crosses[2] += again.T @ (root * teacher[:k])
-            root = np.sqrt(c * block.label_weight)[:, None]
-            buffer *= root
-            y *= root
-            teacher *= root
-            for kind, part in ((1, slice(0, k)), (0, slice(k, None))):
-                own = buffer[part]
-                product = own.T @ own
-                grams[kind] += product
-                crosses[kind] += own.T @ y[part]
-                if kind == 1 and proportional:
-                    grams[2] += ratio[0] * product
-                    crosses[2] += ratio[0] * (own.T @ teacher[part])
+            of_label, of_teacher = c * block.label_weight, c * block.teacher_weight
+            own, root, factor, product = X, np.ones((m, 1)), 1.0, inner[0]
+            for kind, part, weights, targets in (
+                (0, slice(k, None), of_label, labels),
+                (1, slice(0, k), of_label, labels),
+                (2, slice(0, k), of_teacher, answers),
+            ):
+                w, t = weights[part, None], targets[part]
+                if not w.size:
+                    continue
+                if kind == 2 and proportional:
+                    factor *= ratio[0]
+                else:
+                    own, root, factor = _rooted(X[part], w, scaled_room)
+                    product = own.T @ own
+                inner[kind] += factor * product
+                moments[kind] += factor * (own.T @ (root * t))
+                tops[kind] += t[:, :lead].T @ (w * t)
+        grams, crosses = np.empty_like(self.grams), np.empty_like(self.crosses)
+        grams[:, :lead, :lead], grams[:, lead:, lead:] = tops[:, :, :lead], inner
+        grams[:, lead:, :lead] = moments[:, :, :lead]
+        grams[:, :lead, lead:] = moments[:, :, :lead].transpose(0, 2, 1)
+        crosses[:, :lead], crosses[:, lead:] = tops[:, :, lead:], moments[:, :, lead:]
         return grams, crosses, counted, weight
 
     def solutions(
         self, trusts: Reals, *, ridge: float = 0.0, weights_kind: str = "precision"
     ) -> "PathSolutions":
-        """Coefficients for all trusts, and what the second pass needs."""
+        """Coefficients for all trusts, and what the second pass needs.
+
+        Raises
+        ------
+        ValueError
+            If the sums are not finite.
+        """
+        require_finite_features(None, self)
         return PathSolutions(self, trusts, ridge=ridge, weights_kind=weights_kind)
 
 
@@ -341,9 +352,6 @@ class PathSolutions:
         # the middle of the range sees every direction that any other trust sees
         A = out + (labels + answers) / 2
         A[np.diag_indices(q)] += ridge * penalised
-        regular = bool(np.isfinite(A).all())
-        if not regular:
-            A = np.eye(q)
         slope = answers - labels
         unit = np.sqrt(A.diagonal())
         unit[unit == 0] = 1.0
@@ -370,10 +378,32 @@ class PathSolutions:
         freedom = q - ridge * (penalised @ V**2 / scale).sum(axis=1)
         objects = statistics.n_objects if weights_kind == "precision" else statistics.total_weight
         self.mean_leverage = freedom / objects
-        self.projection = np.ascontiguousarray(np.hstack([V, self.middle]).T)
-        # smooth in λ: few vectors carry these (L, q)
-        self.leverage_factors = _compressed(1 / scale)
-        self.step_factors = [_compressed(steps[:, :, k]) for k in range(steps.shape[2])]
+        self.saturated, self.mean_kept = _mean_kept(self.mean_leverage)
+        # h̄(y″ − y) = (s − y) / ((1 − λ)/(λh̄) ω/ω_s + 1/h̄), or 0 where λh̄ is
+        mean_pull = self.mean_leverage * trusts
+        self.not_pulled = np.flatnonzero(mean_pull <= TINY)
+        mean_pull[self.not_pulled] = 1.0
+        self.pull_factor = np.stack([1 - trusts, trusts], axis=1) / mean_pull[:, None]
+
+        # smooth in λ: few vectors carry 1 / scale and the steps; `image` is their product with x
+        lam = trusts[:, None]
+        left, self.spread_vectors = _compressed(1 / scale)
+        self.kept_factor = np.hstack([np.ones_like(lam), (lam - 1) * left, -lam * left])
+        columns, self.fit_factors = [V], []
+        for k in range(steps.shape[2]):
+            of_step, vectors = _compressed(steps[:, :, k])
+            columns += [self.middle[:, k : k + 1], V @ vectors.T]
+            self.fit_factors.append(np.hstack([np.ones_like(lam), -of_step]))
+        self.error_factors = [np.hstack([factor, lam * left]) for factor in self.fit_factors]
+        self.constants = np.zeros((0, 1))
+        if self.fit_intercept:
+            # (Vᵀx + v)² = (Vᵀx)² + 2v Vᵀx + v²: the last two need few rows, a sum of all would
+            # take a tenth of the time
+            v = V[0]
+            columns.append(V @ (2 * v * self.spread_vectors).T)
+            self.constants = np.hstack(columns)[0, q:, None]
+            self.constants[-len(self.spread_vectors) :] = self.spread_vectors @ v[:, None] ** 2
+        self.projection = np.ascontiguousarray(np.hstack(columns)[self.fit_intercept :].T)
 
     def sums(self, rows: Rows) -> PathSums:
         """Sums of squared errors over these rows."""
@@ -394,53 +424,60 @@ class PathSolutions:
         X = block.X
         if self.origin[0].any():
             X = np.subtract(X, self.origin[0], out=room.features[:m])
-        image = np.matmul(self.projection[:, self.fit_intercept :], X.T, out=room.image[:, :m])
+        image = np.matmul(self.projection, X.T, out=room.image[:, :m])
+        # left @ spread would be x̃ᵀA⁻¹x̃ for all trusts
+        spread = self.spread_vectors @ np.square(image[:q], out=image[:q])
         if self.fit_intercept:
-            image += self.projection[:, :1]
-        P, baseline = image[:q], image[q:]
-        labels = (block.y - self.origin[1]).T - baseline
-        answers = (block.teacher - block.y).T
-        steps = [(left, right @ P) for left, right in self.step_factors]
-        left, right = self.leverage_factors
-        thin = right @ np.square(P, out=P)
+            image[q:] += self.constants
+            spread += image[-len(spread) :]
+        c, omega, inside = block.sample_weight, block.label_weight, block.inside
         if self.weights_kind == "precision":
-            thin *= block.sample_weight
-        inside = block.inside
-        ratio = (block.teacher_weight / block.label_weight)[inside]
-        if ratio.size and ratio.min() < ratio.max():
-            return _error_sums(
-                block, self.trusts, left @ thin, self.mean_leverage, labels, answers,
-                [left @ right for left, right in steps],
-            )  # fmt: skip
-        # noises in one proportion: few rows of numbers carry all trusts
-        rho = ratio[0] if ratio.size else 1.0
-        gain = 1 - self.trusts + self.trusts * rho
-        share = self.trusts * rho / gain
-        thin *= block.label_weight
-        on_I = inside.astype(np.float64)  # a boolean factor would be slow
-        outside = 1 - on_I
+            spread *= c
+        # σ′ is (1 − λ)ω + λω outside I: sums of products that are not negative, since a difference
+        # would lose ω_s beside ω
+        other = np.where(inside, block.teacher_weight, omega)
+        of_teacher = other * spread
         kept = np.matmul(
-            np.hstack([np.ones((len(gain), 1)), -left, -gain[:, None] * left]),
-            np.vstack([np.ones((1, m)), thin * outside, thin * on_I]),
+            self.kept_factor,
+            np.concatenate([np.ones((1, m)), omega * spread, of_teacher]),
             out=room.kept[:, :m],
         )
-        lost = _alone(kept, block.sample_weight)
-        saturated, mean_kept = _mean_kept(self.mean_leverage)
-        mass = block.sample_weight * block.label_weight
-        loo, gcv = np.zeros(len(gain)), np.zeros(len(gain))
-        for label, answer, (left, right) in zip(labels, answers, steps, strict=True):
-            moved = answer * on_I
-            parts = np.vstack([label, moved, right])
-            factor = np.column_stack([np.ones(len(gain)), share, -left])  # of y″ − f
-            error = np.matmul(factor, parts, out=room.error[:, :m])
+        lost = _alone(kept, c)
+        mass = c * omega
+        loo, gcv = np.zeros(len(self.trusts)), np.zeros(len(self.trusts))
+        on_I = inside.astype(np.float64)  # a boolean factor would be slow
+        ratio = (omega / other)[inside]
+        proportional = not ratio.size or ratio.min() == ratio.max()
+        if proportional:
+            pull = self.pull_factor @ [ratio[0] if ratio.size else 1.0, 1.0]
+            mean_share = 1 / pull[:, None]
+            mean_share[self.not_pulled] = 0.0
+        first = q
+        for k, (fit, factor) in enumerate(zip(self.fit_factors, self.error_factors, strict=True)):
+            residual = image[first : first + fit.shape[1]]
+            first += len(residual)
+            np.subtract(block.y[:, k] - self.origin[1][k], residual[0], out=residual[0])
+            moved = (block.teacher[:, k] - block.y[:, k]) * on_I
+            # y − f_{-i} = (y − f + h(y″ − y)) / (1 − h), without cancellation of y″
+            error = np.matmul(
+                factor, np.concatenate([residual, of_teacher * moved]), out=room.error[:, :m]
+            )
             error /= kept
-            if inside.any():
-                error -= np.multiply(share[:, None], moved, out=room.moved[:, :m])
             loo += np.square(error, out=error) @ mass
-            factor /= mean_kept[:, None]
-            factor[:, 1] -= share
-            gcv += np.einsum("lj,lj->l", factor @ (parts * mass @ parts.T), factor)
-        return _path_sums(loo, gcv, lost, saturated, mass, len(steps))
+            if proportional:
+                np.matmul(np.hstack([fit, mean_share]), np.vstack([residual, moved]), out=error)
+            else:
+                np.matmul(fit, residual, out=error)
+                pull = np.matmul(
+                    self.pull_factor, np.stack([omega / other, np.ones(m)]), out=room.pull[:, :m]
+                )
+                np.divide(moved, pull, out=pull)
+                pull[self.not_pulled] = 0.0
+                error += pull
+            gcv += np.square(error, out=error) @ mass
+        loo[lost] = np.inf
+        gcv = np.where(self.saturated, np.inf, gcv / self.mean_kept**2)
+        return PathSums(loo, gcv, float(mass.sum()) * len(self.fit_factors))
 
     def path(self, sums: PathSums) -> TrustPath:
         """The path, outputs in the last axis, from sums over all rows."""
@@ -654,8 +691,8 @@ def require_finite_features(X: Any, statistics: PathStatistics) -> None:
 
     Parameters
     ----------
-    X : (m, n) ndarray or scipy sparse array
-        Features, all of the rows that were added.
+    X : (m, n) ndarray or scipy sparse array, or None
+        Features, all of the rows that were added, if they are at hand.
     statistics : PathStatistics
         Sums over them.
 
@@ -699,17 +736,26 @@ def _own_fit(
     leverage = solution.leverages(rows.X, np.ones(len(c)))
     whole = weights_kind == "precision"
     objects = np.count_nonzero(c) if whole else c.sum()
-    fitted = rows.X @ solution.coef + solution.intercept
-    sums = _error_sums(
-        rows,
-        np.array([trust]),
-        (c * leverage if whole else leverage)[None, :],
-        np.array([weights @ leverage / objects]),
-        (rows.y - fitted).T,
-        (rows.teacher - rows.y).T,
-        [np.zeros((1, len(c)))] * rows.y.shape[1],
+    kept = 1 - (weights if whole else precision) * leverage
+    lost = _alone(kept[None, :], c)
+    saturated, mean_kept = _mean_kept(np.array([weights @ leverage / objects]))
+    mass = c * rows.label_weight
+    residuals = targets - rows.X @ solution.coef - solution.intercept
+    moved = targets - rows.y
+    loo, gcv = (
+        np.array([(mass @ (residuals / left - moved) ** 2).sum()])
+        for left in (kept[:, None], mean_kept)
     )
-    return sums, solution
+    loo, gcv = np.where(lost, np.inf, loo), np.where(saturated, np.inf, gcv)
+    return PathSums(loo, gcv, float(mass.sum()) * rows.y.shape[1]), solution
+
+
+def _rooted(X: Reals, weights: Reals, room: Reals) -> tuple[Reals, Reals, float]:
+    """√w X, √w and 1; or, for equal weights, X, ones and w, since that needs no pass over X."""
+    if (weights == weights[0]).all():
+        return X, np.ones_like(weights), float(weights[0, 0])
+    root = np.sqrt(weights)
+    return np.multiply(X, root, out=room[: len(X)]), root, 1.0
 
 
 class _Room:
@@ -718,48 +764,7 @@ class _Room:
     def __init__(self, solutions: PathSolutions, m: int) -> None:
         self.features = np.empty((m, len(solutions.origin[0])))
         self.image = np.empty((len(solutions.projection), m))
-        self.kept, self.error, self.moved = np.empty((3, len(solutions.trusts), m))
-
-
-def _error_sums(
-    block: Rows,
-    trusts: Reals,
-    leverage: Reals,
-    mean_leverage: Reals,
-    labels: Reals,
-    answers: Reals,
-    fitted: list[Reals],
-) -> PathSums:
-    """Sums of squared errors over a block of rows, for all trusts.
-
-    `leverage` (L, rows) is x̃ᵀA⁻¹x̃, times c if the row is left out as a whole; `labels` and
-    `answers` (p, rows) are y less the fit at a common point and s − y; `fitted`, for each output
-    (L, rows), is what the fit adds to that.
-    """
-    inside, omega = block.inside, block.label_weight
-    # sums of products that are not negative: a difference would lose ω_s beside ω
-    share = np.where(inside, block.teacher_weight, 0.0) * trusts[:, None]
-    precision = np.where(inside, omega, 0.0) * (1 - trusts)[:, None]
-    precision += np.where(inside, 0.0, omega)
-    precision += share
-    share /= precision
-    precision *= leverage
-    kept = np.subtract(1.0, precision, out=precision)
-    lost = _alone(kept, block.sample_weight)
-    saturated, mean_kept = _mean_kept(mean_leverage)
-    mass = block.sample_weight * omega
-    loo, gcv = np.zeros(len(trusts)), np.zeros(len(trusts))
-    for label, answer, step in zip(labels, answers, fitted, strict=True):
-        moved = share * answer  # y″ − y
-        residual = moved + label
-        residual -= step
-        error = residual / mean_kept[:, None]
-        error -= moved
-        gcv += np.square(error, out=error) @ mass
-        residual /= kept
-        residual -= moved
-        loo += np.square(residual, out=residual) @ mass
-    return _path_sums(loo, gcv, lost, saturated, mass, len(fitted))
+        self.kept, self.error, self.pull = np.empty((3, len(solutions.trusts), m))
 
 
 def _alone(kept: Reals, sample_weight: Reals) -> NDArray[np.bool_]:
@@ -775,19 +780,6 @@ def _alone(kept: Reals, sample_weight: Reals) -> NDArray[np.bool_]:
 def _mean_kept(mean_leverage: Reals) -> tuple[NDArray[np.bool_], Reals]:
     saturated = mean_leverage >= 1 - ALONE
     return saturated, 1 - np.where(saturated, 0.0, mean_leverage)
-
-
-def _path_sums(
-    loo: Reals,
-    gcv: Reals,
-    lost: NDArray[np.bool_],
-    saturated: NDArray[np.bool_],
-    mass: Reals,
-    n_outputs: int,
-) -> PathSums:
-    return PathSums(
-        np.where(lost, np.inf, loo), np.where(saturated, np.inf, gcv), float(mass.sum()) * n_outputs
-    )
 
 
 def _compressed(matrix: Reals) -> tuple[Reals, Reals]:

@@ -876,7 +876,7 @@ def test_bad_input_is_named(change, error, match):
 
 
 def test_a_fit_without_an_inverse_has_no_errors():
-    X = sp.random_array((40, 5), density=0.5, rng=np.random.default_rng(0), format="csr")
+    X = sp.random(40, 5, density=0.5, random_state=0, format="csr")
     fit = distil_regression(X, np.arange(40.0), None, solver="lsmr")
     with pytest.raises(ValueError, match="fewer columns for an inverse"):
         inference(fit)

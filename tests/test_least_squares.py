@@ -85,7 +85,7 @@ def test_the_condition_is_that_of_unit_columns(solver, fit_intercept):
 
 def test_lsmr_gives_the_textbook_solution():
     rng = np.random.default_rng(0)
-    X = scipy.sparse.random_array((300, 30), density=0.2, rng=rng, format="csr")
+    X = scipy.sparse.random(300, 30, density=0.2, random_state=0, format="csr")
     Y, weights = rng.standard_normal((300, 2)), rng.uniform(0.1, 2.0, 300)
     for ridge, fit_intercept in ((0.0, False), (0.0, True), (0.5, True)):
         found = weighted_least_squares(

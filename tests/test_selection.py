@@ -13,17 +13,14 @@ from selection_problems import BAD_ROWS, one_problem, per_object
 
 from kdtheory.least_squares import RankWarning
 from kdtheory.regression import distil_regression
-from kdtheory.selection import (
-    PathStatistics,
-    Rows,
-    trust_path,
-)
+from kdtheory.selection import PathStatistics, Rows, trust_path
 from kdtheory.testing import masks
 
 # Problems are standard normal with at least three times as many rows as columns
 RTOL = 1e-10  # square of their condition times machine epsilon, with a factor 1000
 HARD = 1e-6  # condition 1e6 times machine epsilon, a few thousand times
 SLOPE = 1e-6  # central differences with a step of 1e-4
+FAR = 1e-8  # a distance 1e6 times the residual times machine epsilon, with a factor 50
 
 TRUSTS = np.array([0.0, 0.3, 0.5, 0.9, 1.0])
 
@@ -77,6 +74,12 @@ def weighted_mean(weights, squares):
     return (weights @ squares.reshape(len(weights), -1)).mean() / weights.sum()
 
 
+def gcv_error(fit, weights):
+    h = fit.leverages.sum() / np.count_nonzero(fit.sample_weight)
+    errors = fit.y - fit.fitted + h * fit.residuals / (1 - h)
+    return weighted_mean(weights, errors**2)
+
+
 # --- oracle: refits without each object
 
 
@@ -107,11 +110,7 @@ def test_gcv_replaces_each_leverage_by_their_mean(name):
     path = trust_path(**problem, trusts=TRUSTS)
     for trust, error in zip(TRUSTS, path.gcv_error, strict=True):
         fit = distil_regression(**problem, trust=trust)
-        leverages = fit.solution.leverages(problem["X"], fit.weights)
-        h = leverages.sum() / np.count_nonzero(fit.sample_weight)
-        fitted = problem["X"] @ fit.coef + fit.intercept
-        errors = problem["y"] - fitted + h * (fit.targets - fitted) / (1 - h)
-        assert_allclose(error, weighted_mean(label_weights(problem), errors**2), rtol=RTOL)
+        assert_allclose(error, gcv_error(fit, label_weights(problem)), rtol=RTOL)
 
 
 @given(st.integers(0, 10_000), masks(18), st.floats(0, 1), st.floats(0.1, 10), st.booleans())
@@ -245,6 +244,21 @@ def test_an_intercept_takes_up_any_offset():
     assert found.fallbacks == 0
     assert_allclose(found.loo_error, path.loo_error, rtol=1e-7)  # the labels lost 20 bits
     assert_allclose(found.coef, path.coef, atol=1e-7)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.5])  # the second is not worth a subtraction
+@pytest.mark.parametrize("noises", [{}, per_object(60)])
+def test_a_teacher_far_from_all_labels_spoils_neither_error(noises, offset):
+    problem = one_problem(m=60, fit_intercept=True, **noises)
+    problem["X"] = problem["X"] + offset
+    problem["y"] = problem["X"].sum(axis=1) + problem["y"]
+    problem["teacher"] = 1e6 * problem["teacher"]
+    trusts = [0.5, 0.0, 1e-3]
+    path = trust_path(**problem, trusts=trusts)
+    for k, trust in enumerate(trusts):
+        fit = distil_regression(**problem, trust=trust)
+        assert_allclose(path.loo_error[k], fit.loo_error, rtol=FAR)
+        assert_allclose(path.gcv_error[k], gcv_error(fit, label_weights(problem)), rtol=FAR)
 
 
 def test_a_student_that_teaches_itself_looks_better_than_it_is():
@@ -407,6 +421,15 @@ def test_bad_input_is_named(change, error, match):
 def test_bad_input_of_the_path_is_named(change, error, match):
     with pytest.raises(error, match=match):
         trust_path(**(one_problem() | change))
+
+
+def test_sums_that_are_not_finite_are_refused_before_the_second_pass():
+    X = 1e200 * one_problem()["X"]
+    y, ones = np.ones((24, 1)), np.ones(24)
+    statistics = PathStatistics(4)
+    statistics.update(Rows(X, y, y, ones > 0, ones, ones, ones))
+    with pytest.raises(ValueError, match=r"`X` must have squares in the range of a double"):
+        statistics.solutions(TRUSTS)
 
 
 def test_a_criterion_is_one_of_two():
