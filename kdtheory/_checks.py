@@ -53,6 +53,9 @@ def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):  # np.asarray would drop the mask without a word
         msg = f"`{name}` must not be a masked array: fill it, or leave its masked rows out"
         raise TypeError(msg)
+    if type(value).__module__.partition(".")[0] in ("dask", "dask_expr"):
+        msg = f"`{name}` must hold its rows in memory here, got {type(value).__name__} of Dask"
+        raise TypeError(msg)
     try:
         return np.asarray(value)
     except ValueError:

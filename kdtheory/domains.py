@@ -359,8 +359,8 @@ def moment_link(
 
     The mapped sample has exactly the mean and the covariance of the source sample, and if the two
     samples have equal moments φ is the identity on the span of the data. It is computed as
-    :math:`T = \Sigma_s^{1/2} (\Sigma_s^{1/2} \Sigma_t \Sigma_s^{1/2})^{+1/2} \Sigma_s^{1/2}` (⁺: on
-    the range), which is the same and needs no inverse of :math:`\Sigma_t`; covariances are never
+    :math:`T = \Sigma_s^{1/2} [(\Sigma_s^{1/2} \Sigma_t \Sigma_s^{1/2})^{1/2}]^+ \Sigma_s^{1/2}`,
+    which is the same and needs no inverse of :math:`\Sigma_t`; covariances are never
     formed, only factors of the centred data.
 
     What moments identify. Every :math:`\Sigma_s^{1/2} Q \Sigma_t^{-1/2}` with orthogonal Q matches

@@ -75,7 +75,7 @@ class LeastSquares:
         Zeros if there is none.
     rank : int
         Numerical rank of :math:`\Sigma^{-1/2} X`, centred if there is an intercept, its columns
-        scaled to norm 1, with the ridge.
+        scaled to norm 1, with the ridge. After "lsmr" min(m, n), which is not checked.
     solver : "cholesky", "qr", "svd" or "lsmr"
         The path that was taken.
     refinements : int
@@ -172,7 +172,10 @@ class LeastSquares:
     @property
     def _inverse_root(self) -> Reals:
         if self.shifted_root is None:
-            msg = "`X` must have fewer columns for an inverse: its n × n matrix was not formed"
+            msg = (
+                "`X` must have fewer columns for an inverse, or a `solver` other than 'lsmr': its "
+                "n × n matrix was not formed"
+            )
             raise ValueError(msg)
         return self.shifted_root
 
@@ -202,7 +205,7 @@ def weighted_least_squares(
         ρ, at least 0; the intercept is not penalised.
     fit_intercept : bool, default False
     solver : {"auto", "cholesky", "qr", "svd", "lsmr"}, default "auto"
-        "auto" takes the fastest path that loses no digits; "lsmr" is for sparse X only.
+        "auto" takes the fastest path that keeps twelve digits or so; "lsmr" is for sparse X only.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def weighted_least_squares(
     -----
     RankWarning
         If the columns are linearly dependent to machine precision. The solution is then the
-        minimiser of least norm in the scaled columns.
+        minimiser of least norm in the scaled columns. After "lsmr", if it has not converged.
 
     Examples
     --------
@@ -676,6 +679,9 @@ def _by_lsmr(problem: _Problem) -> LeastSquares:
     found = [lsmr(operator, goal, atol=EPS, btol=EPS, conlim=0, maxiter=20 * n) for goal in goals.T]
     theta = np.column_stack([solution[0] for solution in found]) / norms[:, None]
     steps = max(solution[2] for solution in found)
+    if any(solution[1] == 7 for solution in found):
+        msg = f"`X` is too near to linear dependence for 'lsmr', which stopped after {steps} steps"
+        warnings.warn(msg, RankWarning, stacklevel=5)
     intercept = b - shift @ theta
     return LeastSquares(
         theta, intercept, min(m, n), "lsmr", steps, shift, None, norms, problem.fit_intercept

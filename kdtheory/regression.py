@@ -284,7 +284,8 @@ class DistilledFit:
 
         So it is exactly if :math:`d\hat w / d\lambda = 0` at one λ, since the normal equations
         are linear in λ. The usual case is a teacher of least squares on features that contain the
-        student's, fitted to the rows of I with the same weights and no penalty (tower property).
+        student's, fitted to the rows of I with the same weights and no penalty, beside equal noises
+        (tower property).
         """
         if not (self.privileged & (self.sample_weight > 0)).any():
             return False
@@ -338,7 +339,7 @@ def distil_regression(
         \Sigma^{-1} = \operatorname{diag}(\sigma'),
 
     with :math:`\sigma'` and :math:`y''` of the module's docstring: the minimiser of (15), by the
-    fastest path of `kdtheory.least_squares` that loses no digits.
+    fastest path of `kdtheory.least_squares` that keeps twelve digits or so.
 
     Parameters
     ----------
@@ -393,9 +394,10 @@ def distil_regression(
 
     Notes
     -----
-    A teacher that is least squares on features which contain the student's, fitted to the same
-    rows with the same weights and no penalty, changes nothing, whatever the trust: its answers
-    project onto the student's features exactly as the labels do. `DistilledFit.no_op` tells.
+    A teacher that is least squares on features which contain the student's, fitted to the rows of
+    I with the weights cω and no penalty, changes nothing, whatever the trust, if the noises are
+    equal, or if I is everything, they are proportional and there is no ridge: its answers project
+    onto the student's features exactly as the labels do. `DistilledFit.no_op` tells.
 
     References
     ----------

@@ -98,6 +98,13 @@ def test_lsmr_gives_the_textbook_solution():
             _ = found.root
 
 
+def test_lsmr_says_when_it_has_not_converged():
+    # the squares of 1 … 10^-7 are too far apart for 20 n steps
+    X = scipy.sparse.csr_array(1 / (np.arange(30)[:, None] + np.arange(12) + 1.0))
+    with pytest.warns(RankWarning, match="too near to linear dependence for 'lsmr', which stopped"):
+        weighted_least_squares(X, np.ones((30, 1)), np.ones(30), solver="lsmr")
+
+
 def test_a_sparse_matrix_of_many_columns_goes_to_lsmr(monkeypatch):
     monkeypatch.setattr(least_squares, "MANY", 3)
     X, Y, weights = draw()

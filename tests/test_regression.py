@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 
+import dask.array
 import numpy as np
 import pytest
 import scipy.sparse
@@ -933,6 +934,14 @@ def test_bad_input_is_named(change, error, match):
 def test_printed_squares_out_of_range_are_named(sigma_teacher):
     with pytest.raises(ValueError, match=r"`sigma_teacher\*\*2` must be finite and positive"):
         one_problem().fit(sigma_teacher=sigma_teacher, convention="printed")
+
+
+def test_rows_of_a_cluster_are_not_gathered_without_a_word():
+    rows = dask.array.ones((12, 3))
+    with pytest.raises(TypeError, match="`X` must hold its rows in memory here, got Array of Dask"):
+        one_problem().fit(X=rows)
+    with pytest.raises(TypeError, match="`y` must hold its rows in memory here, got Array of Dask"):
+        one_problem().fit(y=rows[:, 0])
 
 
 @pytest.mark.parametrize(

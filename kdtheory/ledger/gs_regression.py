@@ -633,7 +633,8 @@ UNCERTAINTY = (
         statement=(
             "If everyone has an answer, and labels and answers are independent between objects, "
             "(16) is right up to one factor, so standard errors whose scale comes from the "
-            "residuals are right. With objects outside I no one factor makes (16) right."
+            "residuals are right. With objects outside I, and labels independent of answers, no "
+            "one factor does at any λ between 0 and 1."
         ),
         tex=(
             r"\sigma'_i \operatorname{Var} y''_i ="
@@ -828,7 +829,7 @@ CONSEQUENCES = (
             ),
             Evidence(
                 "property",
-                "estimates with and without the teacher, equal noises, and kdtheory's warning",
+                "estimates with and without the teacher, equal noises, and `no_op`",
                 partial(laws.teacher_on_its_own_span_is_no_op, "equal noises"),
             ),
             Evidence(

@@ -340,7 +340,8 @@ DOMAINS = (
         equation="section 3.2, choice of λ",
         statement=(
             "The squared leave-one-out error of a linear student is a parabola in λ, as leverages "
-            "do not depend on λ: the best λ, which MD leaves open, is a ratio of two sums."
+            "do not depend on λ: the best λ, which MD leaves open, is a ratio of two sums, brought "
+            "into [0, 1]."
         ),
         tex=(
             r"e_i(\lambda) = \lambda e_i(1) + (1-\lambda) e_i(0), \quad"
@@ -358,6 +359,11 @@ DOMAINS = (
                 "property",
                 "third differences of the leave-one-out error",
                 regression.md_error_is_a_parabola,
+            ),
+            Evidence(
+                "property",
+                "the ratio of kdtheory against all λ of a grid",
+                regression.md_choice_is_the_least_error,
             ),
         ),
     ),
