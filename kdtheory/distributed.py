@@ -73,6 +73,14 @@ def distilled_factors(
     Notes
     -----
     The scheduler is the one in force: the client's cluster if there is one, else threads.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> X, y = da.ones((4, 1), chunks=2), da.from_array([0.0, 2.0, 1.0, 1.0], chunks=2)
+    >>> factors = distilled_factors(X, y, y + 1)
+    >>> factors.n_objects, factors.solve(trust=0.5).coef.round(12)
+    (4, array([1.5]))
     """
     import dask
 
@@ -202,7 +210,7 @@ def _partitions(*collections: Any) -> tuple[list[tuple[Any, ...]], int | None]:
             )
             raise TypeError(msg)
     if given["privileged"] is not None and given["teacher"] is None:
-        msg = "`privileged` must be None where `teacher` is None, got a mask"
+        msg = "`privileged` must be None without a teacher, got a mask"
         raise ValueError(msg)
     if given["X"].ndim != 2:
         msg = f"`X` must have 2 dimension(s), got {given['X'].ndim}"

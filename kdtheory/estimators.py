@@ -20,7 +20,6 @@ notation: λ = trust, I = privileged, s = teacher, ω, ω_s = weights of `sigma`
 import inspect
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -48,13 +47,14 @@ from kdtheory.inference import (
     Inference,
     InferenceSums,
     Summary,
+    automatic_covariance,
+    fit_sums,
     inference,
     inference_from_sums,
-    inference_sums,
 )
 from kdtheory.least_squares import LeastSquares
 from kdtheory.regression import DistilledFit, NoOpWarning, RankWarning, distil_regression
-from kdtheory.selection import TrustPath, trust_path
+from kdtheory.selection import WEIGHTS_KINDS, TrustPath, trust_path
 from kdtheory.streaming import DistilledFactors, DistilledSolution
 
 __all__ = ["DistilledRegressor", "DistilledRegressorCV"]
@@ -116,10 +116,9 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
             otherwise "sandwich". A copy or a pickle after `fit` holds the one of "auto" only.
 
             After `partial_fit` the rows are gone, and "pooled" takes the place of the sandwich:
-            :math:`v_i = c_i \hat v` with one :math:`\hat v` for all objects of I and one for
-            all others, each the mean square :math:`\sum c_i (\sigma'_i (y''_i - f_i) / c_i)^2`
-            over as many degrees of freedom as the objects have less their leverages. It asks that
-            the noise be equal within the two sets, and allows any correlation within an object.
+            one variance of the scores for all objects of I and one for all others
+            (`kdtheory.streaming.DistilledSolution.inference_sums`). It asks that the noise be equal
+            within the two sets, and allows any correlation within an object.
 
         Returns
         -------
@@ -144,14 +143,14 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         }
         if hasattr(self, "fit_"):
             taught = bool((self.fit_.teacher_weight > 0).any())
-            known = _known(self.sigma, self.sigma_teacher, taught)
-            wanted = covariance in ("auto", "model") and (known or covariance == "model")
-            noise = {"sigma": self.sigma, "sigma_teacher": self.sigma_teacher} if wanted else {}
+            if covariance == "auto":
+                covariance = automatic_covariance(self.sigma, self.sigma_teacher, taught=taught)
+            noise = {"sigma": self.sigma, "sigma_teacher": self.sigma_teacher}
             return inference(
                 self.fit_,
                 covariance=covariance,
                 weights_kind=self.weights_kind,
-                **noise,
+                **(noise if covariance == "model" else {}),
                 **told,
             )
         if hasattr(self, "solution_"):
@@ -167,21 +166,16 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         if kept.sums is None:
             msg = "`X` must have fewer columns for an inverse: its n × n matrix was not formed"
             raise ValueError(msg)
-        pooled = kept.covariance == "pooled"
-        found = inference_from_sums(
+        return inference_from_sums(
             kept.solution,
             kept.sums,
-            covariance="sandwich" if pooled else kept.covariance,
+            covariance=kept.covariance,
             weights_kind=kept.weights_kind,
             trust=self.trust_,
             ridge=kept.ridge,
             many_outputs=self.coef_.ndim == 2,
             **told,
         )
-        if not pooled:
-            return found
-        note = "The noise was taken as equal among objects with a teacher, and among all others."
-        return replace(found, kind="pooled", notes=(*found.notes, note))
 
     def summary(self, *, confidence: float = 0.95, covariance: str = "auto") -> Summary:
         """Table of the coefficients with their errors; text by ``str``, HTML in a notebook.
@@ -225,7 +219,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         reset: bool = True,
     ) -> dict[str, Any]:
         """Rows of (15) with the teacher's answers: the first arguments of `distil_regression`."""
-        check_choice("weights_kind", self.weights_kind, _WEIGHTS_KINDS)
+        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
         if is_distributed(X):
             msg = f"`X` must hold its rows in memory here, got {type(X).__name__} of Dask"
             raise TypeError(msg)
@@ -271,7 +265,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
             "sample_weight": sample_weight,
         }
 
-    def _fitted(self, rows: dict[str, Any], trust: Any, sigma: Any, sigma_teacher: Any) -> Self:
+    def _fitted(self, rows: dict[str, Any], trust: Any, sigma: Any, sigma_teacher: Any) -> None:
         """Solve (15) for these rows and take the answer."""
         fit = distil_regression(
             **rows,
@@ -287,7 +281,12 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         self.fit_ = fit
         self.n_privileged_ = int(fit.privileged.sum())
         self._take(fit)
-        if rows["teacher"] is not None and fit.trust > 0 and fit.no_op:
+
+    def _told(self) -> Self:
+        """Itself, after a warning if the teacher changes nothing; called by what the user calls."""
+        found = getattr(self, "fit_", None) or self.solution_
+        if found.trust > 0 and found.no_op:
+            self._no_op_told = True
             msg = (
                 "the teacher changes nothing at any trust: its errors are orthogonal to every "
                 "feature of the student, as those of least squares on the same rows with the same "
@@ -305,12 +304,11 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         choices = ("auto", "model", "classical", *(("sandwich",) if rows else ()), "pooled")
         check_choice("covariance", covariance, choices)
         taught = solution.trust > 0 and solution.factors.n_privileged > 0
-        known = _known(self.sigma, self.sigma_teacher, taught)
         if covariance == "auto":
-            covariance = "model" if known else general if taught else "classical"
-        if covariance == "pooled":
-            sums = _pooled_sums(solution, self.weights_kind)
-        elif covariance == "sandwich":
+            covariance = automatic_covariance(
+                self.sigma, self.sigma_teacher, taught=taught, general=general
+            )
+        if covariance == "sandwich":
             sums = distributed_sums(solution, **rows, weights_kind=self.weights_kind)
         else:
             noise = {"sigma": self.sigma, "sigma_teacher": self.sigma_teacher}
@@ -490,11 +488,14 @@ class DistilledRegressor(_Distilled):
             if privileged_features is not None:
                 msg = "`privileged_features` must be None for Dask: let `teacher` be the answers"
                 raise ValueError(msg)
-            return self._distributed_fit(
+            self._distributed_fit(
                 X=X, y=y, teacher=teacher, privileged=privileged, sample_weight=sample_weight
             )
-        rows = self._rows(X, y, teacher, privileged, sample_weight, privileged_features)
-        return self._fitted(rows, self.trust, self.sigma, self.sigma_teacher)
+        else:
+            rows = self._rows(X, y, teacher, privileged, sample_weight, privileged_features)
+            self._fitted(rows, self.trust, self.sigma, self.sigma_teacher)
+        self._no_op_told = False
+        return self._told()
 
     def partial_fit(
         self,
@@ -528,6 +529,13 @@ class DistilledRegressor(_Distilled):
             As in `fit`; the rows of this call are then not counted. Also with a teacher to be
             cross-fitted, which takes all rows at once, and on a copy of an estimator that was
             fitted by `fit`, which does not hold its rows.
+
+        Warns
+        -----
+        NoOpWarning
+            As `fit`, but not again after it has been given, until the next `fit`.
+        RankWarning
+            As `fit`.
         """
         if self.cross_fit is not None:
             msg = f"`cross_fit` must be None in partial_fit, got {self.cross_fit!r}"
@@ -540,11 +548,12 @@ class DistilledRegressor(_Distilled):
             factors = _no_rows(rows["X"], rows["y"])
         for block in _dense_blocks(rows):
             factors = factors.update(**block)
-        return self._solved(factors)
+        self._solved(factors)
+        return self if getattr(self, "_no_op_told", False) else self._told()
 
-    def _distributed_fit(self, **rows: Any) -> Self:
+    def _distributed_fit(self, **rows: Any) -> None:
         """Solve (15) for the rows of Dask collections."""
-        check_choice("weights_kind", self.weights_kind, _WEIGHTS_KINDS)
+        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
         factors = distilled_factors(**rows)
         self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = factors.n_features
@@ -554,9 +563,8 @@ class DistilledRegressor(_Distilled):
         self._target_names = _names_of_targets(rows["y"])
         self._solved(factors)
         self._distributed_rows = rows
-        return self
 
-    def _solved(self, factors: DistilledFactors) -> Self:
+    def _solved(self, factors: DistilledFactors) -> None:
         """Solve (15) for the rows of these factors."""
         solution = factors.solve(
             trust=self.trust,
@@ -570,7 +578,6 @@ class DistilledRegressor(_Distilled):
         self.solution_ = solution
         self.n_privileged_ = factors.n_privileged
         self._take(solution)
-        return self
 
     def _factors_so_far(self) -> DistilledFactors | None:
         """Factors of the rows of earlier calls; None if there were none."""
@@ -729,9 +736,11 @@ class DistilledRegressorCV(_Distilled):
         self.__dict__.pop("evidence_", None)
         if self.criterion == "evidence":
             self.evidence_ = evidence
-            return self._fitted(rows, evidence.trust, *levels)
-        self.path_ = path
-        return self._fitted(rows, trust, self.sigma, self.sigma_teacher)
+            self._fitted(rows, evidence.trust, *levels)
+        else:
+            self.path_ = path
+            self._fitted(rows, trust, self.sigma, self.sigma_teacher)
+        return self._told()
 
     def _path(self, rows: dict[str, Any]) -> tuple[TrustPath, float]:
         """Errors along the trust, and the best."""
@@ -769,12 +778,10 @@ class DistilledRegressorCV(_Distilled):
         )
 
 
-_WEIGHTS_KINDS = ("precision", "frequency")
 _ROWS = ("X", "y", "teacher", "privileged", "sample_weight")
 _SPARSE = ("csr", "csc")
 _FLOATS = (np.float64, np.float32)
 _NUMBERS = 2**22  # in a dense block of sparse rows: 32 MiB
-_HALF_OF_THE_DIGITS = float(np.sqrt(np.finfo(np.float64).eps))
 
 
 class _Kept(NamedTuple):
@@ -787,69 +794,21 @@ class _Kept(NamedTuple):
     ridge: float
 
 
-def _known(sigma: Any, sigma_teacher: Any, taught: bool) -> bool:
-    """Whether every noise level that enters is given."""
-    return sigma is not None and (sigma_teacher is not None or not taught)
-
-
 def _kept(fit: DistilledFit, sigma: Any, sigma_teacher: Any, weights_kind: str) -> _Kept:
     """What a pickle carries in place of the rows: the sums of the automatic covariance."""
     taught = bool((fit.teacher_weight > 0).any())
-    known = _known(sigma, sigma_teacher, taught)
-    covariance = "model" if known else "sandwich" if taught else "classical"
+    covariance = automatic_covariance(sigma, sigma_teacher, taught=taught)
+    known = covariance == "model"
     sums = None
     if fit.solution.shifted_root is not None:
-        m = len(fit.y)
-        sums = inference_sums(
-            fit.solution,
-            fit.X,
-            fit.y.reshape(m, -1),
-            fit.teacher.reshape(m, -1),
-            fit.residuals.reshape(m, -1),
-            fit.label_weight,
-            fit.teacher_weight,
-            fit.sample_weight,
-            label_precision=fit.label_precision,
+        sums = fit_sums(
+            fit,
             covariance=covariance,
             weights_kind=weights_kind,
             sigma=sigma if known else None,
             sigma_teacher=sigma_teacher if known else None,
         )
     return _Kept(fit.solution, sums, covariance, weights_kind, fit.ridge)
-
-
-def _pooled_sums(solution: DistilledSolution, weights_kind: str) -> InferenceSums:
-    """Sums with one variance of the scores for all of I and one for all others."""
-    factors, n = solution.factors, solution.factors.n_features
-    a, b = (1 - solution.trust) * solution.label_weight, solution.trust * solution.teacher_weight
-    frequency = weights_kind == "frequency"
-    inside = factors.privileged_weight if frequency else factors.n_privileged
-    total = factors.total_weight if frequency else factors.n_objects
-    moments = solution.residual_moments
-    kinds = (
-        (factors.inside, inside, a + b,
-         a**2 * moments.label + 2 * a * b * moments.cross + b**2 * moments.teacher),
-        (factors.outside, total - inside, solution.label_weight,
-         solution.label_weight**2 * moments.outside),
-    )  # fmt: skip
-    meat: Any = 0.0
-    for triangle, count, weight, squares in kinds:
-        if count > 0:
-            Z = triangle[:, int(not solution.fit_intercept) : 1 + n] @ solution.root
-            gram = Z.T @ Z
-            left = count - weight * np.trace(gram)
-            if left <= _HALF_OF_THE_DIGITS * count:
-                msg = (
-                    "`covariance` 'pooled' needs residuals of objects with a teacher and of those "
-                    f"without, got {left:.3g} degrees of freedom from {count:g} object(s)"
-                )
-                raise ValueError(msg)
-            meat = meat + np.reshape(squares, (-1, 1, 1)) / left * gram
-    # all else is as for known noise
-    sums = solution.inference_sums(
-        covariance="model", sigma=1.0, sigma_teacher=1.0, weights_kind=weights_kind
-    )
-    return replace(sums, meat=meat)
 
 
 def _no_rows(X: Any, y: NDArray[Any]) -> DistilledFactors:

@@ -198,8 +198,8 @@ def maximum_evidence(
 def _posterior_rows(rows: Rows, precisions: Reals) -> tuple[Reals, Reals]:
     """σ′ and y″ of (15) for given precisions of the three kinds of rows."""
     outside, labels, answers = precisions
-    weights = np.where(rows.inside, labels + answers, outside)
-    share = np.where(rows.inside & (weights > 0), answers / max(labels + answers, TINY), 0.0)
+    weights = np.where(rows.privileged, labels + answers, outside)
+    share = np.where(rows.privileged & (weights > 0), answers / max(labels + answers, TINY), 0.0)
     targets = rows.y + share[:, None] * (rows.teacher - rows.y)
     return weights * rows.sample_weight, targets
 
@@ -290,7 +290,7 @@ class _EvidenceData:
     def __init__(self, rows: Rows, ridge: float, fit_intercept: bool) -> None:
         m = len(rows.y)
         ones = np.ones(m)
-        rows = rows._replace(label_weight=ones, teacher_weight=ones)
+        rows = rows._replace(label_precision=ones, teacher_precision=ones)
         statistics = PathStatistics(rows.X.shape[1], rows.y.shape[1], fit_intercept=fit_intercept)
         statistics.update(rows)
         require_finite_features(rows.X, statistics)
@@ -299,7 +299,7 @@ class _EvidenceData:
         q, self.n_outputs = statistics.crosses.shape[1:]
         c = rows.sample_weight
         used = c > 0
-        kinds = [used & ~rows.inside, used & rows.inside, used & rows.inside]
+        kinds = [used & ~rows.privileged, used & rows.privileged, used & rows.privileged]
         self.counts = np.array([np.count_nonzero(kind) for kind in kinds])
         self.log_weights = np.array([np.log(c[kind]).sum() for kind in kinds])
         self.ridge, self.n_flat = ridge, fit_intercept if ridge > 0 else q
@@ -338,7 +338,7 @@ class _EvidenceData:
                 np.subtract(block.X, origin[0], out=tilde[:, self.fit_intercept :])
                 fitted = tilde @ parameters + origin[1]
                 c = block.sample_weight
-                on_I = c * block.inside
+                on_I = c * block.privileged
                 residuals = np.stack([block.y, block.y, block.teacher], axis=1) - fitted[:, None]
                 weighted = np.stack([c - on_I, on_I, on_I], axis=1)[:, :, None] * residuals
                 squares += np.einsum("ikp,ikp->k", weighted, residuals)
@@ -354,7 +354,7 @@ class _EvidenceData:
         """Whether rows of these kinds, more than parameters, are fitted to the last digits."""
         rows = self.rows
         target = rows.teacher if kinds[2] else rows.y
-        on_I = rows.inside
+        on_I = rows.privileged
         kept = (rows.sample_weight > 0) & (on_I if not kinds[0] else kinds[1] | ~on_I)
         c, goal = rows.sample_weight[kept], target[kept]
         if self.fit_intercept:

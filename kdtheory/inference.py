@@ -20,9 +20,10 @@ ones. Three choices of :math:`v_i`, by name:
 * ``"model"``: both noise levels known, :math:`v_i = (a_i^2 \sigma_i^2 + b_i^2 \sigma_{s,i}^2
   + 2 a_i b_i\, r\, \sigma_i \sigma_{s,i}) / c_i` with r the correlation within an object.
 * ``"sandwich"``: nothing known, :math:`v_i = (\sigma'_i (y''_i - f_i) / (1 - h_i))^2`, the HC3 of
-  MacKinnon and White with the scores and leverages of (15). The residual of the blend has the
-  variance of :math:`a_i y_i + b_i s_i` whatever the two noises are: of any size, different from
-  object to object, correlated within an object.
+  Davidson and MacKinnon, who simplified the jackknife of MacKinnon and White, with the scores and
+  leverages of (15). The residual of the blend has the variance of :math:`a_i y_i + b_i s_i`
+  whatever the two noises are: of any size, different from object to object, correlated within an
+  object.
 * ``"classical"``: :math:`v_i = \hat\sigma^2 \sigma'_i`, so :math:`\hat\sigma^2 A^{-1}`, for
   labels alone. It is refused where a teacher's answer enters: :math:`y''` is not data with
   variance :math:`\sigma^2 / \sigma'`.
@@ -53,12 +54,15 @@ from kdtheory._checks import (
 )
 from kdtheory.least_squares import LeastSquares, row_sums
 from kdtheory.regression import DistilledFit
+from kdtheory.selection import WEIGHTS_KINDS
 
 __all__ = [
     "Inference",
     "InferenceSums",
     "Summary",
+    "automatic_covariance",
     "estimable_parameters",
+    "fit_sums",
     "inference",
     "inference_from_sums",
     "inference_sums",
@@ -70,7 +74,6 @@ Reals = NDArray[np.float64]
 HALF_OF_THE_DIGITS = float(np.sqrt(np.finfo(np.float64).eps))
 
 COVARIANCES = ("model", "sandwich", "classical")
-WEIGHTS_KINDS = ("precision", "frequency")
 WIDTH = 80  # of a terminal
 
 
@@ -152,7 +155,7 @@ class Inference:
         Ends of the confidence interval.
     covariance : (q, q) or (p, q, q) ndarray
         Symmetric, positive semidefinite as the product of a factor with itself.
-    kind : {"model", "sandwich", "classical"}
+    kind : {"model", "sandwich", "classical", "pooled"}
         Which covariance.
     distribution : {"t", "z"}
         Student's t with `df`, or the normal if the noise levels are known.
@@ -385,7 +388,10 @@ def inference(
     ----------
     .. [1] GS, Theorem 2, of which (16) is an equivalence of estimates, not of their errors.
     .. [2] J. G. MacKinnon and H. White, "Some heteroskedasticity-consistent covariance matrix
-       estimators with improved finite sample properties", J. Econometrics 29 (1985).
+       estimators with improved finite sample properties", J. Econometrics 29 (1985): the
+       jackknife.
+    .. [3] R. Davidson and J. G. MacKinnon, Estimation and Inference in Econometrics, Oxford
+       University Press (1993), section 16.3: :math:`1 / (1 - h_i)^2`.
 
     Examples
     --------
@@ -409,16 +415,8 @@ def inference(
         check_whole_numbers("sample_weight", fit.sample_weight)
     level = check_in_open_unit_interval("confidence", confidence)
 
-    sums = inference_sums(
-        fit.solution,
-        fit.X,
-        _columns(fit.y),
-        _columns(fit.teacher),
-        _columns(fit.residuals),
-        fit.label_weight,
-        fit.teacher_weight,
-        fit.sample_weight,
-        label_precision=fit.label_precision,
+    sums = fit_sums(
+        fit,
         covariance=kind,
         weights_kind=weights_kind,
         sigma=None if sigma is None else check_noise("sigma", sigma, m),
@@ -438,6 +436,72 @@ def inference(
         names=names,
         target_names=target_names,
         many_outputs=many,
+    )
+
+
+def automatic_covariance(
+    sigma: Any = None, sigma_teacher: Any = None, *, taught: bool, general: str = "sandwich"
+) -> str:
+    """The covariance that "auto" stands for.
+
+    Parameters
+    ----------
+    sigma, sigma_teacher : float or (m,) array_like, optional
+        Noise levels that are known.
+    taught : bool
+        Whether a teacher's answer enters the estimate.
+    general : str, default "sandwich"
+        The one that needs nothing.
+
+    Returns
+    -------
+    str
+        "model" if every noise level that enters is known, else "classical" if no teacher's answer
+        enters, else `general`.
+    """
+    if sigma is not None and (sigma_teacher is not None or not taught):
+        return "model"
+    return general if taught else "classical"
+
+
+def fit_sums(
+    fit: DistilledFit,
+    *,
+    covariance: str,
+    weights_kind: str = "precision",
+    sigma: ArrayLike | None = None,
+    sigma_teacher: ArrayLike | None = None,
+    noise_correlation: float = 0.0,
+) -> InferenceSums:
+    """The sums of `inference_sums` over the rows that a fit holds.
+
+    Parameters
+    ----------
+    fit : DistilledFit
+        Of all rows, or of some under the solution of all.
+    covariance, weights_kind, sigma, sigma_teacher, noise_correlation
+        As for `inference_sums`.
+
+    Returns
+    -------
+    InferenceSums
+    """
+    m = len(fit.weights)
+    return inference_sums(
+        fit.solution,
+        fit.X,
+        fit.y.reshape(m, -1),
+        fit.teacher.reshape(m, -1),
+        fit.residuals.reshape(m, -1),
+        fit.label_weight,
+        fit.teacher_weight,
+        fit.sample_weight,
+        label_precision=fit.label_precision,
+        covariance=covariance,
+        weights_kind=weights_kind,
+        sigma=sigma,
+        sigma_teacher=sigma_teacher,
+        noise_correlation=noise_correlation,
     )
 
 
@@ -576,7 +640,8 @@ def inference_from_sums(
     solution : LeastSquares
     sums : InferenceSums
         Over all rows, for the same `covariance` and `weights_kind`.
-    covariance : {"model", "sandwich", "classical"}
+    covariance : {"model", "sandwich", "classical", "pooled"}
+        "pooled" is that of `kdtheory.streaming.DistilledSolution.inference_sums`.
     trust, ridge : float
         Of the fit.
     weights_kind, confidence, names, target_names
@@ -645,6 +710,11 @@ def inference_from_sums(
                 _plain(name) for name, good in zip(parameters, passed, strict=True) if not good
             ]
             notes.append(f"{reason} {', '.join(which)}.")
+
+    if covariance == "pooled":
+        notes.append(
+            "The noise was taken as equal among objects with a teacher, and among all others."
+        )
 
     full = np.broadcast_to(full, (p, *full.shape[1:]))
     errors = np.broadcast_to(errors, (p, len(root))).T
@@ -733,12 +803,12 @@ def _covariance_kind(
 ) -> str:
     """The named covariance, after "auto" is resolved, or the reason why it cannot be had."""
     check_choice("covariance", covariance, ("auto", *COVARIANCES))
-    known = sigma is not None and (sigma_teacher is not None or not taught)
+    automatic = automatic_covariance(sigma, sigma_teacher, taught=taught)
     any_given = sigma is not None or sigma_teacher is not None
     if covariance == "auto" and not any_given:
-        return "sandwich" if taught else "classical"
+        return automatic
     if covariance in ("auto", "model"):
-        if not known:
+        if automatic != "model":
             needed = "`sigma` and `sigma_teacher`" if taught else "`sigma`"
             msg = f"{needed} must be given for the covariance 'model', got None"
             raise ValueError(msg)
@@ -753,10 +823,6 @@ def _covariance_kind(
         )
         raise ValueError(msg)
     return covariance
-
-
-def _columns(array: Reals) -> Reals:
-    return array[:, None] if array.ndim == 1 else array
 
 
 def _gram(rows: Reals) -> Reals:

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdtheory._checks import check_matrix
+from kdtheory._checks import check_matrix, check_real_array
 from kdtheory.compensated import Pair, doubled_inner, doubled_residual, two_product, two_sum
 
 __all__ = [
@@ -52,8 +52,10 @@ EPS = float(np.finfo(np.float64).eps)
 ROWS = 2048  # of a block: with 100 columns it fits the second level of the cache
 THREADED = 2**26  # multiplications from which a second thread pays its start
 FAR = 1e4  # ratio of a column's squares before centring to those after, that asks for another mean
+OFFSET = 1e3  # standard deviations from 0 beyond which predictions are made from the mean
 TINY = 1e-290  # below it squares are subnormal
 SAFE = 1e-12  # four digits of sixteen may be at risk
+EIGHT = 1e-8  # eight digits of the inverse are safe
 REFINABLE = 1e-4  # the factor by which each refinement reduces the error
 DOUBLED = 2**19  # products up to which doubled precision is used: some fifty milliseconds
 MANY = 4096  # columns of a sparse X from which its Gram matrix is not formed
@@ -73,6 +75,8 @@ class LeastSquares:
     coef : (n, p) ndarray of float64
     intercept : (p,) ndarray of float64
         Zeros if there is none.
+    center : (p,) ndarray of float64
+        The prediction at μ: with an intercept, what it is without the rounding of μ.
     rank : int
         Numerical rank of :math:`\Sigma^{-1/2} X`, centred if there is an intercept, its columns
         scaled to norm 1, with the ridge. After "lsmr" min(m, n), which is not checked.
@@ -94,6 +98,7 @@ class LeastSquares:
 
     coef: Reals
     intercept: Reals
+    center: Reals
     rank: int
     solver: str
     refinements: int
@@ -149,11 +154,45 @@ class LeastSquares:
         ----------
         X : (m, n) ndarray or sparse matrix
         weights : (m,) ndarray
+
+        Returns
+        -------
+        (m,) ndarray
         """
-        leverages = np.empty(len(weights))
+        leverages = np.zeros(len(weights))
+        roots = np.sqrt(weights)[:, None]
         for rows, image in self.images(X):
-            leverages[rows] = np.einsum("ij,ij->i", image, image)
-        return leverages * weights
+            # a row of weight 0 may be of any size
+            scaled = np.where(roots[rows] > 0, image, 0.0) * roots[rows]
+            leverages[rows] = np.einsum("ij,ij->i", scaled, scaled)
+        return leverages
+
+    def predictions(self, X: Any) -> Reals:
+        r"""Predictions :math:`b + W^\top x`, with no digits lost to a large μ.
+
+        Parameters
+        ----------
+        X : (m, n) ndarray or sparse matrix
+
+        Returns
+        -------
+        (m, p) ndarray
+        """
+        if self.fit_intercept and self._is_far:
+            parts = [(block - self.shift) @ self.coef for _, block in dense_blocks(X)]
+            return np.concatenate(parts) + self.center
+        if _is_sparse(X) or X.dtype == np.float64:
+            return np.asarray(X @ self.coef + self.intercept)
+        # by blocks: a product with float64 would copy X
+        return np.concatenate([block @ self.coef for _, block in dense_blocks(X)]) + self.intercept
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether some column is far from 0 beside its spread."""
+        if self.shifted_root is None:
+            return False
+        spreads = self.column_norms * abs(self.shifted_root[0, 0])
+        return bool((np.abs(self.shift) > OFFSET * spreads).any())
 
     def moments(self, X: Any, values: Reals) -> Reals:
         r"""Sums over the rows of :math:`\tilde x_i v_i^\top`, features measured from μ.
@@ -162,6 +201,10 @@ class LeastSquares:
         ----------
         X : (m, n) ndarray or sparse matrix
         values : (m, p) ndarray
+
+        Returns
+        -------
+        (q, p) ndarray
         """
         total = np.zeros((len(self.coef), values.shape[1]))
         for rows, block in dense_blocks(X):
@@ -230,7 +273,7 @@ def weighted_least_squares(
     (array([1., 2.]), 'cholesky')
     """
     # an even power of two, so that neither weights nor their roots are rounded
-    exponent = int(np.frexp(weights.max())[1]) // 2
+    exponent = int(np.frexp(max(weights.max(), ridge))[1]) // 2
     problem = _Problem(
         X, Y, np.ldexp(weights, -2 * exponent), float(np.ldexp(ridge, -2 * exponent)), fit_intercept
     )
@@ -355,17 +398,29 @@ class _Problem:
     ridge: float
     fit_intercept: bool
 
+    def blocks(self, *, rows: int = ROWS) -> Iterator[tuple[slice, Reals]]:
+        """Dense blocks of X, with zeros for rows of weight 0, which may be of any size."""
+        for place, block in dense_blocks(self.X, rows=rows):
+            absent = self.weights[place] == 0
+            yield place, np.where(absent[:, None], 0.0, block) if absent.any() else block
+
     def gradient(self, shift: Reals, theta: Reals) -> Reals:
         r"""Half the slope of the loss downhill, with the features measured from μ."""
         X, Y, weights = self.X, self.Y, self.weights
         W = theta[-X.shape[1] :]
         b = theta[0] if self.fit_intercept else np.zeros(Y.shape[1])
-        if _is_sparse(X):
-            residuals = weights[:, None] * (Y - (b - shift @ W) - X @ W)
-            total = residuals.sum(axis=0)
-            slope = X.T @ residuals - np.outer(shift, total)
+        centred = bool(shift.any())
+        total, slope = np.zeros(Y.shape[1]), np.zeros_like(W)
+        if _is_sparse(X) and not centred:
+            residuals = weights[:, None] * (Y - X @ W)
+            slope = X.T @ residuals
+        elif _is_sparse(X):
+            # as dense blocks: the mean is subtracted before anything cancels
+            for rows, block in self.blocks():
+                residuals = weights[rows, None] * (Y[rows] - b - (block - shift) @ W)
+                total += residuals.sum(axis=0)
+                slope += (block - shift).T @ residuals
         else:
-            centred = bool(shift.any())
 
             def part(start: int, stop: int) -> tuple[Reals, Reals]:
                 total, slope = np.zeros(Y.shape[1]), np.zeros_like(W)
@@ -380,6 +435,30 @@ class _Problem:
             total, slope = row_sums(part, m, work=20 * m * n)
         slope -= self.ridge * W
         return np.vstack([total, slope]) if self.fit_intercept else slope
+
+    def corrected_root(self, shift: Reals, V: Reals) -> Reals:
+        """V(1 + F)^-½ with F = Vᵀ A V − 1: the errors of A are divided by its condition."""
+        import scipy.linalg
+
+        roots = np.sqrt(self.weights)[:, None]
+        n = len(shift)
+
+        def part(start: int, stop: int) -> tuple[Reals]:
+            gram = np.zeros((V.shape[1], V.shape[1]))
+            for place, block in dense_blocks(self.X[start:stop]):
+                rows = slice(start + place.start, start + place.stop)
+                image = (block - shift) @ V[-n:]
+                if self.fit_intercept:
+                    image += V[0]
+                image *= roots[rows]
+                gram += image.T @ image
+            return (gram,)
+
+        m = len(roots)
+        (gram,) = row_sums(part, m, work=3 * m * n * n)
+        gram += self.ridge * V[-n:].T @ V[-n:]
+        L = np.linalg.cholesky(gram)
+        return np.asarray(scipy.linalg.solve_triangular(L, V.T, lower=True).T)
 
 
 def _solution(problem: _Problem, solver: str) -> LeastSquares:
@@ -409,7 +488,7 @@ def _by_cholesky(problem: _Problem) -> LeastSquares | None:
     total = weights.sum()
     if problem.fit_intercept:
         b = weights @ Y / total
-        shift, gram, cross, growth = _centred_gram(problem, b, total)
+        shift, rest, gram, cross, growth = _centred_gram(problem, b, total)
     else:
         b, shift, growth = np.zeros(Y.shape[1]), np.zeros(n), 1.0
         gram, cross = weighted_gram(X, weights, Y)
@@ -431,17 +510,22 @@ def _by_cholesky(problem: _Problem) -> LeastSquares | None:
     V = np.triu(inverse) / norms[:, None]
     theta = V @ (V.T @ cross)
     if problem.fit_intercept:
-        theta, V = np.vstack([b, theta]), _with_intercept(V, total)
+        theta, V = np.vstack([b - rest @ theta, theta]), _with_intercept(V, total)
+        V[0, 1:] = -rest @ V[1:, 1:]
     refinements = 0
+    if risk > EIGHT:
+        V = problem.corrected_root(shift, V)
     if risk > SAFE:
-        theta, refinements = _refined(
-            lambda theta: problem.gradient(shift, theta), theta, V, rate=risk
+        theta, _, refinements = _refined(
+            lambda theta, _: problem.gradient(shift, theta), theta, V, rate=risk
         )
     return _assembled(theta, V, shift, norms, n, "cholesky", refinements)
 
 
-def _centred_gram(problem: _Problem, b: Reals, total: float) -> tuple[Reals, Reals, Reals, float]:
-    """Weighted mean, Gram matrix and moments about it, and the growth γ of the rounding."""
+def _centred_gram(
+    problem: _Problem, b: Reals, total: float
+) -> tuple[Reals, Reals, Reals, Reals, float]:
+    """Weighted mean and its rounding, Gram matrix and moments about it, growth γ of errors."""
     X, weights = problem.X, problem.weights
     targets = np.column_stack([np.ones(len(weights)), problem.Y - b])
     sparse = _is_sparse(X)
@@ -452,12 +536,14 @@ def _centred_gram(problem: _Problem, b: Reals, total: float) -> tuple[Reals, Rea
             mean = cross[:, 0] / total
             centred = gram - np.outer(mean, cross[:, 0])
             before, after = gram.diagonal(), centred.diagonal()
-            shift = mean if first is None else first + mean
+            shift, rest = (mean, 0 * mean) if first is None else two_sum(first, mean)
             if sparse or not (before > FAR * after).any() or not np.isfinite(shift).all():
                 break
         first = shift  # the first rows were not like the others
     growth = float((before[after > 0] / after[after > 0]).max(initial=1.0))
-    return shift, centred, cross[:, 1:], growth
+    if sparse and growth > FAR:
+        growth = np.inf  # what centring has cost cannot be had back without centred blocks
+    return shift, rest, centred, cross[:, 1:], growth
 
 
 def _provisional_mean(X: Any) -> Reals | None:
@@ -486,7 +572,7 @@ def _by_qr(problem: _Problem, *, always_svd: bool) -> LeastSquares:
     shift = np.zeros(n)
     if problem.fit_intercept:
         for _ in range(2):  # the second time it is the mean of small numbers
-            means = [weights[rows] @ (block * scale - shift) for rows, block in dense_blocks(X)]
+            means = [weights[rows] @ (block * scale - shift) for rows, block in problem.blocks()]
             shift = shift + np.sum(means, axis=0) / total
     R, right, b = _triangle(problem, scale, shift, size, ridge)
 
@@ -522,14 +608,16 @@ def _by_qr(problem: _Problem, *, always_svd: bool) -> LeastSquares:
         design, Y, positive = _in_doubled_precision(problem, scale, shift, size)
         V = _corrected_root(design, positive, ridge, V)
         gradient = _doubled_gradient(design, Y, positive, ridge)
-        theta, refinements = _refined(gradient, theta, V, rate=1.0)
-        theta, V = _unscaled(theta, scale, size), _unscaled(V, scale, 1.0)
+        theta, rest, refinements = _refined(gradient, theta, V, rate=rate)
+        theta, rest = _unscaled(theta, scale, size), _unscaled(rest, scale, size)
+        V = _unscaled(V, scale, 1.0)
     else:
         theta, V = _unscaled(theta, scale, size), _unscaled(V, scale, 1.0)
-        theta, refinements = _refined(
-            lambda theta: problem.gradient(shift / scale, theta), theta, V, rate=rate
+        theta, _, refinements = _refined(
+            lambda theta, _: problem.gradient(shift / scale, theta), theta, V, rate=rate
         )
-    return _assembled(theta, V, shift / scale, norms / scale, rank, solver, refinements)
+        rest = np.zeros_like(theta)
+    return _assembled(theta, V, shift / scale, norms / scale, rank, solver, refinements, rest)
 
 
 def _column_scale(problem: _Problem) -> tuple[Reals, Reals]:
@@ -540,16 +628,21 @@ def _column_scale(problem: _Problem) -> tuple[Reals, Reals]:
     roots = np.sqrt(problem.weights)
     n = problem.X.shape[1]
     largest = np.zeros(n)
-    for rows, block in dense_blocks(problem.X):
-        if not np.isfinite(block.sum()):
-            check_matrix("X", problem.X.toarray() if _is_sparse(problem.X) else problem.X)
+    for _, block in dense_blocks(problem.X):
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspect = not np.isfinite(block.sum())
+        if suspect and _is_sparse(problem.X):
+            check_real_array("X", problem.X.data)
+        elif suspect:
+            check_matrix("X", problem.X)
+    for rows, block in problem.blocks():
         np.maximum(largest, np.abs(roots[rows, None] * block).max(axis=0), out=largest)
     # the rows of the ridge too, and a subnormal column is as good as none: it has no reciprocal
     np.maximum(largest, np.sqrt(problem.ridge), out=largest)
     largest[largest < TINY] = 1.0
     scale = np.ldexp(1.0, -np.frexp(largest)[1])
     squares = np.zeros(n)
-    for rows, block in dense_blocks(problem.X):
+    for rows, block in problem.blocks():
         squares += ((roots[rows, None] * (block * scale)) ** 2).sum(axis=0)
     return scale, np.sqrt(squares)
 
@@ -567,7 +660,7 @@ def _triangle(
     if problem.ridge > 0:
         R = np.zeros((n, width))
         R[:, lead : lead + n] = np.diag(np.sqrt(ridge))
-    for rows, block in dense_blocks(X, rows=max(ROWS, 4 * width)):
+    for rows, block in problem.blocks(rows=max(ROWS, 4 * width)):
         columns = [roots[rows]] * lead
         columns += [roots[rows] * (block * scale - shift), roots[rows] * (Y[rows] / size)]
         R = np.asarray(np.linalg.qr(np.vstack([R, np.hstack(columns)]), mode="r"))
@@ -593,14 +686,15 @@ def _in_doubled_precision(
 
 def _doubled_gradient(
     design: Pair, Y: Reals, weights: Reals, ridge: Reals
-) -> Callable[[Reals], Reals]:
+) -> Callable[[Reals, Reals], Reals]:
     penalty = np.concatenate([np.zeros(design[0].shape[1] - len(ridge)), ridge])[:, None]
 
-    def gradient(theta: Reals) -> Reals:
+    def gradient(theta: Reals, rest: Reals) -> Reals:
         residuals = doubled_residual(Y, design, theta)
+        residuals = two_sum(residuals[0], residuals[1] - design[0] @ rest)
         slope = doubled_inner(design, _scaled_pair(weights, residuals))
         drawn = two_product(penalty, theta)
-        return np.asarray((slope[0] - drawn[0]) + (slope[1] - drawn[1]))
+        return np.asarray((slope[0] - drawn[0]) + (slope[1] - drawn[1] - penalty * rest))
 
     return gradient
 
@@ -629,23 +723,27 @@ def _scaled_pair(weights: Reals, pair: Pair) -> Pair:
 
 
 def _refined(
-    gradient: Callable[[Reals], Reals], theta: Reals, V: Reals, *, rate: float
-) -> tuple[Reals, int]:
-    """θ after corrections V Vᵀ g, each `rate` times the last, until they are below rounding."""
+    gradient: Callable[[Reals, Reals], Reals], theta: Reals, V: Reals, *, rate: float
+) -> tuple[Reals, Reals, int]:
+    """θ and what its rounding leaves, after corrections V Vᵀ g until they are below rounding.
+
+    Each is expected to be `rate` times the last.
+    """
+    rest = np.zeros_like(theta)
     # the size of a parameter in units of its own spread
     units = np.linalg.norm(V, axis=1)[:, None]
     units = np.where(units > 0, units, 1.0)
     before = np.inf
     for count in range(REFINEMENTS):
-        step = V @ (V.T @ gradient(theta))
+        step = V @ (V.T @ gradient(theta, rest))
         length = float(np.abs(step / units).max())
         if not length < before / 2:
-            return theta, count
-        theta = theta + step
-        if length * rate <= EPS * np.abs(theta / units).max():
-            return theta, count + 1
+            return theta, rest, count
+        theta, rest = two_sum(theta, rest + step)
+        if length * rate <= EPS * np.abs(theta / units).min(initial=np.inf, where=theta != 0):
+            return theta, rest, count + 1
         before = length
-    return theta, REFINEMENTS
+    return theta, rest, REFINEMENTS
 
 
 # --- large and sparse
@@ -684,7 +782,7 @@ def _by_lsmr(problem: _Problem) -> LeastSquares:
         warnings.warn(msg, RankWarning, stacklevel=5)
     intercept = b - shift @ theta
     return LeastSquares(
-        theta, intercept, min(m, n), "lsmr", steps, shift, None, norms, problem.fit_intercept
+        theta, intercept, b, min(m, n), "lsmr", steps, shift, None, norms, problem.fit_intercept
     )
 
 
@@ -726,9 +824,23 @@ def _unscaled(parameters: Reals, scale: Reals, size: float) -> Reals:
 
 
 def _assembled(
-    theta: Reals, V: Reals, shift: Reals, norms: Reals, rank: int, solver: str, refinements: int
+    theta: Reals,
+    V: Reals,
+    shift: Reals,
+    norms: Reals,
+    rank: int,
+    solver: str,
+    refinements: int,
+    rest: Reals | None = None,
 ) -> LeastSquares:
-    W = theta[-len(shift) :]
-    fit_intercept = len(theta) > len(shift)
-    b = theta[0] - shift @ W if fit_intercept else np.zeros(theta.shape[1])
-    return LeastSquares(W, b, rank, solver, refinements, shift, V, norms, fit_intercept)
+    W, n = theta[-len(shift) :], len(shift)
+    fit_intercept = len(theta) > n
+    center = theta[0] if fit_intercept else np.zeros(theta.shape[1])
+    b = center
+    if fit_intercept:
+        # the intercept is a difference: of all digits that are there
+        hi, lo = doubled_residual(center[None], (shift[None], 0 * shift[None]), W)
+        if rest is not None:
+            lo = lo + rest[:1] - shift @ rest[-n:]
+        b = (hi + lo)[0]
+    return LeastSquares(W, b, center, rank, solver, refinements, shift, V, norms, fit_intercept)

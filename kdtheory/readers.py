@@ -31,7 +31,7 @@ Column = str | int
 NUMBERS = 2**22  # in one block by default: 32 MiB of float64
 CSV_BYTES = 2**23  # of a CSV file read at once
 MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "#n/a", "#na"})
-TRUTH = {"0": False, "1": True, "false": False, "true": True}
+TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
 class Block(NamedTuple):
@@ -121,7 +121,7 @@ class ArrayBlocks:
 
 
 class Table:
-    """Named columns of a Parquet, CSV or .npy file as a regression problem, block by block.
+    r"""Named columns of a Parquet, CSV or .npy file as a regression problem, block by block.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Table:
         Column of s. Without `privileged`, an empty cell (null or NaN) says that this object has
         no teacher's answer.
     privileged : str or int, optional
-        Column of I, boolean or 0 and 1; in a CSV also true and false. Where it is true there must
+        Column of I, boolean or 0 and 1, or the words true and false. Where it is true there must
         be an answer in `teacher`.
     features : sequence of str or int, optional
         Columns of X, in this order; by default all other numeric columns. A column of a CSV is
@@ -156,10 +156,25 @@ class Table:
     ------
     ValueError
         If the file cannot be read, is cut off, has no rows, or has a name with another ending; if
-        a column is missing, named twice or not numeric. While reading: if a cell is empty or not
-        a finite number, with its row (of a CSV its line, from 1, the header included).
+        a column is missing, not numeric, there twice, or named for two parts. While reading: if a
+        cell is empty or not a finite number, with its row (of a CSV its line, from 1, the header
+        included).
     ImportError
         If pyarrow is not installed and the file is not .npy.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "cars.csv"
+    >>> _ = path.write_text("weight,price,expert\n1.5,10,12\n2.0,15,\n1.0,8,7\n")
+    >>> table = Table(path, target="price", teacher="expert")
+    >>> table.names
+    ('weight',)
+    >>> block = next(iter(table))
+    >>> block.y, block.privileged
+    (array([10., 15.,  8.]), array([ True, False,  True]))
+    >>> folder.cleanup()
     """
 
     def __init__(
@@ -176,10 +191,14 @@ class Table:
         self._kind = _kind(self.path)
         self.n_bytes = _size(self.path)
         if privileged is not None and teacher is None:
-            msg = f"`privileged` must be None where `teacher` is None, got {privileged!r}"
+            msg = f"`privileged` must be None without a teacher, got {privileged!r}"
             raise ValueError(msg)
         roles = {"target": target, "teacher": teacher, "privileged": privileged, "weight": weight}
-        self._roles = {role: str(name) for role, name in roles.items() if name is not None}
+        self._roles: dict[str, str] = {}
+        for role, name in roles.items():
+            if name is not None:
+                _require_free(role, str(name), self._roles)
+                self._roles[role] = str(name)
         columns = self._columns
         _require_unique("column names", list(columns), self.path)
         for role, name in self._roles.items():
@@ -194,10 +213,7 @@ class Table:
             raise ValueError(msg)
         for name in chosen:
             _require_there("features", name, columns)
-            if name in taken:
-                role = next(role for role, other in self._roles.items() if other == name)
-                msg = f"`features` must not name {name!r}, which is the {role} column"
-                raise ValueError(msg)
+            _require_free("features", name, self._roles)
         _require_unique("`features`", chosen, self.path)
         for name in [*chosen, *(v for r, v in self._roles.items() if r != "privileged")]:
             if not columns[name]:
@@ -321,7 +337,10 @@ class Table:
     def _refuse_cell(self, name: str, row: int, value: Any, rule: str) -> None:
         if self._kind == "csv":
             self._find_bad_cell([name])  # which knows the line and what is written there
-        shown = "nothing" if np.isnan(value) else float(value)
+        if isinstance(value, str):
+            shown = repr(value)
+        else:
+            shown = "nothing" if np.isnan(value) else str(float(value))
         msg = f"column {name!r} of '{self.path}' must hold {rule}, got {shown} in row {row}"
         raise ValueError(msg)
 
@@ -415,7 +434,7 @@ class Table:
             X[j] = _numbers(batch.column(name))
         cells: dict[str, Any] = {"features": X.T}
         return cells | {
-            role: _numbers(batch.column(name), truth=role == "privileged")
+            role: (_marks if role == "privileged" else _numbers)(batch.column(name))
             for role, name in self._roles.items()
         }
 
@@ -558,6 +577,13 @@ def _require_there(role: str, name: str, columns: dict[str, bool]) -> None:
         raise ValueError(msg)
 
 
+def _require_free(role: str, name: str, taken: dict[str, str]) -> None:
+    for other, column in taken.items():
+        if column == name:
+            msg = f"`{role}` must not name {name!r}, which is the {other} column"
+            raise ValueError(msg)
+
+
 def _require_unique(what: str, names: Sequence[str], path: Path) -> None:
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
@@ -595,12 +621,20 @@ def _pyarrow() -> Any:
     return pa
 
 
-def _numbers(column: Any, *, truth: bool = False) -> NDArray[np.float64]:
-    """Arrow array as float64, NaN where it is null; of truth values 1 and 0, else 2."""
+def _marks(column: Any) -> NDArray[Any]:
+    """Arrow array of truth values as 1 and 0, NaN where it is null; other words as they are."""
+    types = _pyarrow().types
+    # pandas writes a mask that once had a gap as floats
+    if any(is_it(column.type) for is_it in (types.is_boolean, types.is_integer, types.is_floating)):
+        return _numbers(column)
+    words = [word if word is None else str(word) for word in column.to_pylist()]
+    marks = [np.nan if w is None else TRUTH.get(w.strip().lower(), w) for w in words]
+    return np.array(marks, dtype=object)
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    """Arrow array as float64, NaN where it is null."""
     pa = _pyarrow()
-    if truth and not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)):
-        words = [None if word is None else word.strip().lower() for word in column.to_pylist()]
-        return np.array([float(TRUTH.get(word, 2)) for word in words])  # type: ignore[arg-type]
     if not pa.types.is_floating(column.type):
         column = column.cast(pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)

@@ -36,16 +36,18 @@ from kdtheory._checks import (
     check_nonnegative,
     check_positive,
 )
+from kdtheory.distributed import FAN_IN
 from kdtheory.evidence import maximum_evidence
 from kdtheory.files import write_files
 from kdtheory.inference import (
     Inference,
     InferenceSums,
+    automatic_covariance,
+    fit_sums,
     inference,
     inference_from_sums,
-    inference_sums,
 )
-from kdtheory.readers import Block, Table
+from kdtheory.readers import TRUTH, Block, Table
 from kdtheory.regression import (
     DistilledFit,
     blend,
@@ -54,6 +56,7 @@ from kdtheory.regression import (
 )
 from kdtheory.residual_cloud import ResidualCloud
 from kdtheory.selection import (
+    WEIGHTS_KINDS,
     PathSolutions,
     PathStatistics,
     PathSums,
@@ -77,12 +80,12 @@ CHOICES = {
     "gcv": "generalised cross-validation",
     "evidence": "maximum evidence",
 }
-TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 TRUSTS = np.linspace(0, 1, 51)  # those of `trust_path`
 LARGE = 2**28  # bytes of numbers from which a file is read in blocks
-FAN_IN = 8  # results of partitions merged by one task
 SECONDS = 10  # to wait for a scheduler
 PARTITION = 2**26  # bytes of a file in one task of a cluster
+INFLATED = 10  # bytes of a CSV for each of its compressed file, at most as a rule
+ALONE = 1e-12  # distance of a leverage from 1 at which a copy alone decides a direction
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +153,9 @@ def regression_of_file(
         A file and its columns, as `kdtheory.readers.Table`. Without a teacher it is ordinary
         regression.
     trust : float, "loo", "gcv" or "evidence", optional
-        λ in [0, 1], by default 0.5; or how to choose it: the least leave-one-out or generalised
-        cross-validation error, or maximum evidence, for files that are read whole.
+        λ in [0, 1], by default 0.5 (0 without a teacher); or how to choose it: the least
+        leave-one-out or generalised cross-validation error, or maximum evidence, which needs the
+        file in memory and is refused where it is read in blocks or by a cluster.
     sigma, sigma_teacher : float, optional
         Both noise levels, as standard deviations, if they are known: standard errors are then
         those of the model. By default both are 1 and standard errors are those of the sandwich;
@@ -160,9 +164,12 @@ def regression_of_file(
         Of `distil_regression`. With "printed" they are not standard deviations, and standard errors
         are those of the sandwich.
     ridge : float, default 0
+        ρ, at least 0, the factor of :math:`\|w\|^2`.
     fit_intercept : bool, default True
+        Whether to add an intercept, which is not penalised.
     weights_kind : {"precision", "frequency"}, default "precision"
-        Meaning of the column `weight`.
+        Meaning of the column `weight`: a factor of the precision of one object, or a whole number
+        of equal objects. The leave-one-out error then leaves out one of these.
     confidence : float, default 0.95
         Coverage of the intervals, in (0, 1).
     dask : str, optional
@@ -183,6 +190,23 @@ def regression_of_file(
         With one line that names the argument or the column, the rule and the value.
     ImportError
         If pyarrow or Dask is needed and is not there.
+
+    See Also
+    --------
+    write_regression : Coefficients and residuals as files.
+    kdtheory.distil_regression : The same for arrays.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "cars.csv"
+    >>> rows = ["weight,price,expert", "1.5,10,12", "2.0,15,", "1.0,8,7", "2.5,17,18"]
+    >>> _ = path.write_text("\n".join(rows))
+    >>> result = regression_of_file(path, target="price", teacher="expert", trust=0.5)
+    >>> result.inference.names, result.inference.estimates.round(6)
+    (('intercept', 'weight'), array([0.85, 6.8 ]))
+    >>> folder.cleanup()
     """
     question = _Question(
         target, teacher is not None, trust, sigma, sigma_teacher, convention, ridge,
@@ -304,7 +328,7 @@ class _Question:
     def checked(self) -> "_Question":
         """The same, with bad input found before anything is read."""
         check_choice("convention", self.convention, ("precision", "printed"))
-        check_choice("weights_kind", self.weights_kind, ("precision", "frequency"))
+        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
         trust = self.trust
         if isinstance(trust, str) and trust not in CHOICES:
             words = ", ".join(repr(word) for word in CHOICES)
@@ -359,12 +383,6 @@ class _Question:
             return {}
         return {"sigma": self.sigma, "sigma_teacher": self.sigma_teacher}
 
-    def covariance(self, *, enters: bool) -> str:
-        """Which standard errors, by whether a teacher's answer enters the estimate."""
-        if self.known:
-            return "model"
-        return "sandwich" if enters else "classical"
-
 
 @dataclass(frozen=True)
 class _Answer:
@@ -402,8 +420,7 @@ class _FileRows:
             first += len(block.y)
             yield block
         if self.weight is not None and heaviest == 0:
-            msg = f"column {self.weight!r} must hold a positive weight, got only zeros"
-            raise ValueError(msg)
+            _refuse_zeros(self.weight)
 
     def reduced(self, task: str, part: Callable[[Block], Any], merge: Callable[..., Any]) -> Any:
         """What `part` makes of each block, merged."""
@@ -422,6 +439,7 @@ class _ClusterRows:
         tell: Callable[..., object],
     ) -> None:
         self.names, self.roles, self.tell = list(table.names), roles, tell
+        self.weight = roles.get("weight")
         self.client, self.whole_weights = client, weights_kind == "frequency"
         if not table.path.name.lower().endswith((".parquet", ".pq", ".csv")):
             msg = f"`path` must end in .parquet, .pq or .csv for a cluster, got '{table.path}'"
@@ -479,6 +497,11 @@ def _require_weights(name: str, weights: Reals, whole: bool, first: int, where: 
         at = int(np.argmin(good))
         msg = f"column {name!r} must hold {rule}, got {weights[at]} in row {first + at}{where}"
         raise ValueError(msg)
+
+
+def _refuse_zeros(name: str) -> None:
+    msg = f"column {name!r} must hold a positive weight, got only zeros"
+    raise ValueError(msg)
 
 
 def _of_partition(
@@ -554,7 +577,9 @@ def _client(address: str) -> Iterator[Any]:
 
 def _size(table: Table) -> int:
     """Bytes that the numbers take, or those of a file that does not say how many there are."""
-    return table.n_bytes if table.n_rows is None else 8 * table.n_rows * (len(table.names) + 4)
+    if table.n_rows is not None:
+        return 8 * table.n_rows * (len(table.names) + 4)
+    return table.n_bytes * (INFLATED if table.path.name.lower().endswith(".gz") else 1)
 
 
 def _whole(source: _FileRows, question: _Question) -> _Answer:
@@ -591,7 +616,8 @@ def _whole(source: _FileRows, question: _Question) -> _Answer:
     cloud = ResidualCloud()
     cloud.add(fit.fitted, y - fit.fitted)
     return _Answer(
-        found_inference, cloud, len(X), trust, **noise, loo_error=fit.loo_error, no_op=fit.no_op
+        found_inference, cloud, len(X), trust, **noise,
+        loo_error=_loo_error(fit, question.weights_kind), no_op=fit.no_op,
     )  # fmt: skip
 
 
@@ -604,6 +630,8 @@ def _in_blocks(source: "_FileRows | _ClusterRows", table: Table, question: _Ques
     sums = source.reduced(
         "reading", partial(_first_sums, question, criterion is not None), operator.add
     )
+    if source.weight is not None and sums.factors.n_objects == 0:
+        _refuse_zeros(source.weight)
     trust = question.fixed_trust
     if criterion is not None:
         solutions = sums.path.solutions(
@@ -621,7 +649,8 @@ def _in_blocks(source: "_FileRows | _ClusterRows", table: Table, question: _Ques
         trust=trust, **question.noise, convention=question.convention, ridge=question.ridge,
         fit_intercept=question.fit_intercept,
     )  # fmt: skip
-    covariance = question.covariance(enters=trust > 0 and found.factors.n_privileged > 0)
+    enters = trust > 0 and found.factors.n_privileged > 0
+    covariance = automatic_covariance(**question.known, taught=enters)
     errors = source.reduced(
         "errors", partial(_second_sums, question, found, covariance), operator.add
     )
@@ -692,30 +721,29 @@ def _second_sums(
     question: _Question, found: DistilledSolution, covariance: str, block: Block
 ) -> _SecondSums:
     fit = _block_fit(_rows(block, question), found)
-    counted = fit.label_precision > 0
     precision = float(fit.label_precision.sum())
     cloud = ResidualCloud()
     cloud.add(fit.fitted[:, 0], (fit.y - fit.fitted)[:, 0])
     return _SecondSums(
-        inference_sums(
-            fit.solution,
-            fit.X,
-            fit.y,
-            fit.teacher,
-            fit.residuals,
-            fit.label_weight,
-            fit.teacher_weight,
-            fit.sample_weight,
-            label_precision=fit.label_precision,
-            covariance=covariance,
-            weights_kind=question.weights_kind,
-            **question.known,
-        ),
-        fit.loo_error * precision if counted.any() else 0.0,
+        fit_sums(fit, covariance=covariance, weights_kind=question.weights_kind, **question.known),
+        _loo_error(fit, question.weights_kind) * precision if precision > 0 else 0.0,
         precision,
         cloud,
         len(fit.y),
     )
+
+
+def _loo_error(fit: DistilledFit, weights_kind: str) -> float:
+    """Mean square error of labels left out: with the whole row, or with one of its c copies."""
+    if weights_kind == "precision":
+        return fit.loo_error
+    counted = fit.sample_weight > 0
+    leverages = fit.leverages[counted] / fit.sample_weight[counted]
+    left = 1 - leverages
+    if not (left > ALONE).all():
+        return np.inf
+    errors = (fit.y - fit.fitted)[counted].T + leverages / left * fit.residuals[counted].T
+    return float(np.average(errors**2, axis=-1, weights=fit.label_precision[counted]).mean())
 
 
 def _rows(block: Block, question: _Question) -> Rows:
@@ -737,7 +765,12 @@ def _rows(block: Block, question: _Question) -> Rows:
 def _block_fit(rows: Rows, found: DistilledSolution) -> DistilledFit:
     """These objects under an estimate that was found with all."""
     weights, targets = blend(
-        rows.y, rows.teacher, rows.inside, found.trust, rows.label_weight, rows.teacher_weight
+        rows.y,
+        rows.teacher,
+        rows.privileged,
+        found.trust,
+        rows.label_precision,
+        rows.teacher_precision,
     )
     c = rows.sample_weight
     return DistilledFit(
@@ -745,13 +778,13 @@ def _block_fit(rows: Rows, found: DistilledSolution) -> DistilledFit:
         intercept=found.solution.intercept,
         weights=c * weights,
         targets=targets,
-        label_precision=c * rows.label_weight,
-        teacher_precision=c * rows.teacher_weight,
+        label_precision=c * rows.label_precision,
+        teacher_precision=c * rows.teacher_precision,
         solution=found.solution,
         X=rows.X,
         y=rows.y,
         teacher=rows.teacher,
-        privileged=rows.inside,
+        privileged=rows.privileged,
         sample_weight=c,
         trust=found.trust,
         ridge=found.ridge,

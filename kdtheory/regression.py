@@ -66,12 +66,7 @@ from kdtheory._checks import (
     check_real_array,
     check_sample_weight,
 )
-from kdtheory.least_squares import (
-    LeastSquares,
-    RankWarning,
-    dense_blocks,
-    weighted_least_squares,
-)
+from kdtheory.least_squares import LeastSquares, RankWarning, weighted_least_squares
 
 __all__ = [
     "DistilledFit",
@@ -85,7 +80,7 @@ __all__ = [
 Reals = NDArray[np.float64]
 
 ORTHOGONAL = 1e-9  # a cosine that only the rounding of a teacher's own fit explains
-ALONE = 1e-12  # distance of a leverage from 1 at which an object alone decides a direction
+ALONE = 1e-10  # distance of a leverage from 1 at which an object alone decides a direction
 
 
 class NoOpWarning(UserWarning):
@@ -178,11 +173,7 @@ class DistilledFit:
     @cached_property
     def fitted(self) -> Reals:
         r""":math:`\hat y = X \hat w`, with the intercept."""
-        if isinstance(self.X, np.ndarray) and self.X.dtype != np.float64:
-            # by blocks: a product with float64 would copy X
-            parts = [block @ self.coef for _, block in dense_blocks(self.X)]
-            return np.asarray(np.concatenate(parts) + self.intercept)
-        return np.asarray(self.X @ self.coef + self.intercept)
+        return self.solution.predictions(self.X).reshape(self.y.shape)
 
     @cached_property
     def residuals(self) -> Reals:

@@ -20,8 +20,8 @@ with one V for all trusts. As :math:`0 \le A(\lambda) \le 2 A(\tfrac12)` at both
 where :math:`f_{-i}` is fitted without object i, its label and its teacher's answer. The sums over
 objects add up over blocks of rows, so the same two classes serve data larger than memory.
 
-notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_weight,
-teacher_weight, ρ = ridge, x̃ = (1, x) or x, V = basis, δ = slopes, τ = share of the teacher,
+notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_precision,
+teacher_precision, ρ = ridge, x̃ = (1, x) or x, V = basis, δ = slopes, τ = share of the teacher,
 f = fit, h̄ = mean_leverage, G = grams
 """
 
@@ -68,6 +68,7 @@ __all__ = [
 Reals = NDArray[np.float64]
 
 EPS = float(np.finfo(np.float64).eps)
+WEIGHTS_KINDS = ("precision", "frequency")  # what a sample weight is
 FEW = 1024  # rows of a block in the second pass, with several numbers for each row and trust
 SAFE = 1e8  # condition of A up to which the common basis keeps eight digits; beyond it, fit anew
 ALONE = 1e-10  # 1 − h below which an object alone holds up a direction
@@ -85,9 +86,9 @@ class Rows(NamedTuple):
     y : (m, p) ndarray
     teacher : (m, p) ndarray
         Finite; any number outside I.
-    inside : (m,) ndarray of bool
+    privileged : (m,) ndarray of bool
         I.
-    label_weight, teacher_weight : (m,) ndarray
+    label_precision, teacher_precision : (m,) ndarray
         ω and ω_s, positive.
     sample_weight : (m,) ndarray
         c, at least 0.
@@ -96,9 +97,9 @@ class Rows(NamedTuple):
     X: Any
     y: Reals
     teacher: Reals
-    inside: NDArray[np.bool_]
-    label_weight: Reals
-    teacher_weight: Reals
+    privileged: NDArray[np.bool_]
+    label_precision: Reals
+    teacher_precision: Reals
     sample_weight: Reals
 
     def block(self, start: int, stop: int) -> "Rows":
@@ -114,9 +115,9 @@ class Rows(NamedTuple):
             self.X,
             self.y[of],
             self.teacher[of],
-            self.inside[of],
-            self.label_weight[of],
-            self.teacher_weight[of],
+            self.privileged[of],
+            self.label_precision[of],
+            self.teacher_precision[of],
             self.sample_weight[of],
         )
 
@@ -265,10 +266,10 @@ class PathStatistics:
             m, X = len(block.y), block.X
             counted += int(np.count_nonzero(block.sample_weight))
             weight += float(block.sample_weight.sum())
-            k = int(np.count_nonzero(block.inside))
+            k = int(np.count_nonzero(block.privileged))
             if 0 < k < m:
                 # all of I first: then each kind is a range of rows
-                order = np.argsort(~block.inside, kind="stable")
+                order = np.argsort(~block.privileged, kind="stable")
                 X = np.take(X, order, axis=0, out=sorted_room[:m], mode="clip")
                 block = block._taken(order)
             if self.origin[0].any():
@@ -276,9 +277,9 @@ class PathStatistics:
             ones, c = np.ones((m, lead)), block.sample_weight
             labels = np.hstack([ones, block.y - self.origin[1]])
             answers = np.hstack([ones, block.teacher - self.origin[1]])
-            ratio = block.teacher_weight[:k] / block.label_weight[:k]
+            ratio = block.teacher_precision[:k] / block.label_precision[:k]
             proportional = k > 0 and ratio.min() == ratio.max()
-            of_label, of_teacher = c * block.label_weight, c * block.teacher_weight
+            of_label, of_teacher = c * block.label_precision, c * block.teacher_precision
             own, root, factor, product = X, np.ones((m, 1)), 1.0, inner[0]
             for kind, part, weights, targets in (
                 (0, slice(k, None), of_label, labels),
@@ -430,12 +431,12 @@ class PathSolutions:
         if self.fit_intercept:
             image[q:] += self.constants
             spread += image[-len(spread) :]
-        c, omega, inside = block.sample_weight, block.label_weight, block.inside
+        c, omega, inside = block.sample_weight, block.label_precision, block.privileged
         if self.weights_kind == "precision":
             spread *= c
         # σ′ is (1 − λ)ω + λω outside I: sums of products that are not negative, since a difference
         # would lose ω_s beside ω
-        other = np.where(inside, block.teacher_weight, omega)
+        other = np.where(inside, block.teacher_precision, omega)
         of_teacher = other * spread
         kept = np.matmul(
             self.kept_factor,
@@ -600,7 +601,7 @@ def trust_path(
     )
     grid = np.linspace(0.0, 1.0, 51) if trusts is None else _checked_trusts(trusts)
     rho = check_nonnegative("ridge", ridge)
-    check_choice("weights_kind", weights_kind, ("precision", "frequency"))
+    check_choice("weights_kind", weights_kind, WEIGHTS_KINDS)
     if weights_kind == "frequency":
         check_whole_numbers("sample_weight", rows.sample_weight)
 
@@ -725,7 +726,7 @@ def _own_fit(
     """Errors at one trust from a fit of its own, with every care of `weighted_least_squares`."""
     c = rows.sample_weight
     precision, targets = blend(
-        rows.y, rows.teacher, rows.inside, trust, rows.label_weight, rows.teacher_weight
+        rows.y, rows.teacher, rows.privileged, trust, rows.label_precision, rows.teacher_precision
     )
     weights = c * precision
     with warnings.catch_warnings():
@@ -739,7 +740,7 @@ def _own_fit(
     kept = 1 - (weights if whole else precision) * leverage
     lost = _alone(kept[None, :], c)
     saturated, mean_kept = _mean_kept(np.array([weights @ leverage / objects]))
-    mass = c * rows.label_weight
+    mass = c * rows.label_precision
     residuals = targets - rows.X @ solution.coef - solution.intercept
     moved = targets - rows.y
     loo, gcv = (

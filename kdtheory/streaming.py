@@ -17,11 +17,11 @@ noise levels, both conventions and every ridge, the sum of squares (15) is that 
 so the trust is chosen after the data have gone. The factors are updated by QR, block by block, and
 merged by QR, in any order: nothing is ever squared, and the accuracy is that of QR on all the rows.
 
-notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_weight,
-teacher_weight, R_I, R_Ī = inside, outside, σ′_I = (1 − λ)ω + λω_s
+notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_precision,
+teacher_precision, R_I, R_Ī = inside, outside, σ′_I = (1 − λ)ω + λω_s
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -43,16 +43,16 @@ from kdtheory._checks import (
     check_sample_weight,
     check_whole_numbers,
 )
-from kdtheory.inference import Inference, InferenceSums, inference_from_sums, inference_sums
+from kdtheory.inference import HALF_OF_THE_DIGITS, InferenceSums, inference_sums
 from kdtheory.least_squares import LeastSquares, row_sums, weighted_least_squares
-from kdtheory.regression import blend, noise_weight
+from kdtheory.regression import ORTHOGONAL, blend, noise_weight
+from kdtheory.selection import WEIGHTS_KINDS
 
 __all__ = [
     "DistilledFactors",
     "DistilledSolution",
     "ResidualMoments",
     "distil_blocks",
-    "streamed_inference",
 ]
 
 Reals = NDArray[np.float64]
@@ -60,7 +60,6 @@ Reals = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 TALL = 512  # rows of one small QR: with 50 columns they fit the second level of the cache
 BATCH = 8  # small QRs between two merges
-ORTHOGONAL = 1e-9  # a cosine that only the rounding of a teacher's own fit explains
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class DistilledFactors:
             As `kdtheory.distil_regression`, with one line that names the argument.
         """
         block = self._checked(X, y, teacher, privileged, sample_weight)
-        X, mask, weight = block.X, block.inside, block.weight
+        X, mask, weight = block.X, block.privileged, block.weight
         root = None if weight is None else np.sqrt(weight)
         counted = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         held = counted.astype(np.float64) if weight is None else weight
@@ -215,7 +214,7 @@ class DistilledFactors:
         labels = _of_shape("y", check_real_array("y", y), shape)
         if teacher is None:
             if privileged is not None:
-                msg = "`privileged` must be None where `teacher` is None, got a mask"
+                msg = "`privileged` must be None without a teacher, got a mask"
                 raise ValueError(msg)
             mask, answers = np.zeros(m, dtype=bool), np.zeros(shape)
         else:
@@ -325,8 +324,8 @@ class DistilledFactors:
             blended=R,
             gap=gap,
             trust=lam,
-            label_weight=omega,
-            teacher_weight=omega_s,
+            label_precision=omega,
+            teacher_precision=omega_s,
             ridge=rho,
             fit_intercept=bool(fit_intercept),
         )
@@ -347,7 +346,7 @@ class DistilledSolution:
     gap : (p,) ndarray of float64
         :math:`\sum_I c (1 - \lambda)\lambda\, \omega \omega_s (y - s)^2 / \sigma'_I`, the part of
         (15) that does not depend on w.
-    trust, label_weight, teacher_weight, ridge : float
+    trust, label_precision, teacher_precision, ridge : float
         λ, ω, ω_s, ρ.
     fit_intercept : bool
     """
@@ -357,8 +356,8 @@ class DistilledSolution:
     blended: Reals
     gap: Reals
     trust: float
-    label_weight: float
-    teacher_weight: float
+    label_precision: float
+    teacher_precision: float
     ridge: float
     fit_intercept: bool
 
@@ -400,12 +399,6 @@ class DistilledSolution:
         return self._shaped(_squares(self._residual(self.blended, 0)))
 
     @cached_property
-    def total_squares(self) -> Reals:
-        r""":math:`\sum \sigma' y''^2`, about the mean if there is an intercept; () or (p,)."""
-        n = self.factors.n_features
-        return self._shaped(_squares(self.blended[int(self.fit_intercept) :, 1 + n :]))
-
-    @cached_property
     def objective(self) -> float:
         r"""Value of (15) at the solution, with :math:`\rho \|w\|^2`, over all outputs."""
         penalty = self.ridge * float(_squares(self.solution.coef).sum())
@@ -433,8 +426,8 @@ class DistilledSolution:
         """
         p = self.factors.n_outputs or 1
         inside = self.factors.inside
-        change = self.teacher_weight * self._residual(inside, p)
-        change -= self.label_weight * self._residual(inside[:, :-p], 0)
+        change = self.teacher_precision * self._residual(inside, p)
+        change -= self.label_precision * self._residual(inside[:, :-p], 0)
         gradient = self.root @ (self._whitened(inside).T @ change)
         slopes = gradient[int(self.fit_intercept) :]
         return slopes[:, 0] if self.factors.n_outputs is None else slopes
@@ -446,13 +439,13 @@ class DistilledSolution:
             return False
         p = self.factors.n_outputs or 1
         inside = self.factors.inside
-        answers = self.teacher_weight * self._residual(inside, p)
-        labels = self.label_weight * self._residual(inside[:, :-p], 0)
+        answers = self.teacher_precision * self._residual(inside, p)
+        labels = self.label_precision * self._residual(inside[:, :-p], 0)
         slope = np.abs(self._centred(inside).T @ (answers - labels))
         norms = self.solution.column_norms
         if self.fit_intercept:
             norms = np.concatenate([[abs(self.blended[0, 0])], norms])
-        total = (1 - self.trust) * self.label_weight + self.trust * self.teacher_weight
+        total = (1 - self.trust) * self.label_precision + self.trust * self.teacher_precision
         size = np.linalg.norm(answers, axis=0) + np.linalg.norm(labels, axis=0)
         return bool((slope <= ORTHOGONAL * norms[:, None] * size / np.sqrt(total)).all())
 
@@ -479,21 +472,27 @@ class DistilledSolution:
         residual for each object, and takes a second pass. The sums of several sources, each of
         some of the rows, add up.
 
+        "pooled" takes the place of the sandwich where the rows are gone: the two numbers are the
+        mean squares :math:`\sum c_i (\sigma'_i (y''_i - f_i) / c_i)^2` on I and off it, over as
+        many degrees of freedom as the objects have less their leverages. It asks that the noise
+        be equal within the two sets, and allows any correlation within an object.
+
         Parameters
         ----------
         source : iterable of blocks, optional
             All rows again, in any order, or some of them; for the "sandwich" alone.
-        covariance : {"model", "sandwich", "classical"}
+        covariance : {"model", "sandwich", "classical", "pooled"}
         sigma, sigma_teacher, noise_correlation, weights_kind
             As for `kdtheory.inference.inference`, the noises one number each.
 
         Raises
         ------
         ValueError
-            If there is a source without "sandwich", or none with it, or a block is not good.
+            If there is a source without "sandwich", or none with it, or a block is not good; for
+            "pooled" if no degree of freedom is left on I or off it.
         """
-        check_choice("covariance", covariance, ("model", "sandwich", "classical"))
-        check_choice("weights_kind", weights_kind, ("precision", "frequency"))
+        check_choice("covariance", covariance, ("model", "sandwich", "classical", "pooled"))
+        check_choice("weights_kind", weights_kind, WEIGHTS_KINDS)
         if covariance != "model" and not (sigma is sigma_teacher is None and not noise_correlation):
             msg = f"`sigma` and `sigma_teacher` must be None for the covariance {covariance!r}"
             raise ValueError(msg)
@@ -521,12 +520,12 @@ class DistilledSolution:
         weights, targets = blend(
             rows.y,
             rows.teacher,
-            rows.inside,
+            rows.privileged,
             self.trust,
-            np.asarray(self.label_weight),
-            np.asarray(self.teacher_weight),
+            np.asarray(self.label_precision),
+            np.asarray(self.teacher_precision),
         )
-        teacher_weight = np.where(rows.inside, self.trust, 0.0) * self.teacher_weight
+        teacher_weight = np.where(rows.privileged, self.trust, 0.0) * self.teacher_precision
         label_weight = weights - teacher_weight
 
         def part(start: int, stop: int) -> tuple[InferenceSums]:
@@ -541,7 +540,7 @@ class DistilledSolution:
                 c[here] * label_weight[here],
                 c[here] * teacher_weight[here],
                 c[here],
-                label_precision=self.label_weight * c[here],
+                label_precision=self.label_precision * c[here],
                 covariance="sandwich",
                 weights_kind=weights_kind,
             )
@@ -560,42 +559,72 @@ class DistilledSolution:
     ) -> InferenceSums:
         factors, n, lam = self.factors, self.factors.n_features, self.trust
         taught = lam > 0 and factors.n_privileged > 0
-        if covariance == "model":
+        frequency = weights_kind == "frequency"
+        total = factors.total_weight if frequency else factors.n_objects
+        privileged = factors.privileged_weight if frequency else factors.n_privileged
+        whitened = [self._whitened(part) for part in (factors.inside, factors.outside)]
+        on_I, off_I = (Z.T @ Z for Z in whitened)
+        if covariance == "pooled":
+            meat = self._pooled_meat(on_I, privileged, off_I, total - privileged)
+        elif covariance == "model":
             if sigma is None or (taught and sigma_teacher is None):
                 msg = "`sigma` and `sigma_teacher` must be given for the covariance 'model'"
                 raise ValueError(msg)
-            of_label = (1 - lam) * self.label_weight * check_positive("sigma", sigma)
+            of_label = (1 - lam) * self.label_precision * check_positive("sigma", sigma)
             of_teacher = 0.0
             if taught:
                 deviation = check_positive("sigma_teacher", sigma_teacher)
-                of_teacher = lam * self.teacher_weight * deviation
+                of_teacher = lam * self.teacher_precision * deviation
             correlation = check_number_between("noise_correlation", noise_correlation, -1.0, 1.0)
             on = (of_label + correlation * of_teacher) ** 2 + (1 - correlation**2) * of_teacher**2
-            off = (self.label_weight * sigma) ** 2
+            off = (self.label_precision * sigma) ** 2
+            meat = (on * on_I + off * off_I)[None]
         else:
             if taught:
                 msg = "`covariance` must not be 'classical' where a teacher's answer enters"
                 raise ValueError(msg)
-            on = off = self.label_weight
-        on_off = [_gram(self._whitened(part)) for part in (factors.inside, factors.outside)]
+            meat = self.label_precision * (on_I + off_I)[None]
         moments = self.residual_moments
         p = factors.n_outputs or 1
         labels = _stacked_triangle(
             [part[:, [0, *range(1 + n, 1 + n + p)]] for part in (factors.inside, factors.outside)]
         )
-        frequency = weights_kind == "frequency"
-        privileged = factors.privileged_weight if frequency else factors.n_privileged
         return InferenceSums(
-            meat=(on * on_off[0] + off * on_off[1])[None],
-            unseen=np.zeros_like(on_off[0]),
+            meat=meat,
+            unseen=np.zeros_like(on_I),
             leverage=float(_squares(self._whitened(self.blended)).sum()),
-            label_residuals=self.label_weight * (moments.label + moments.outside).reshape(p),
-            label_precision=self.label_weight * factors.total_weight,
+            label_residuals=self.label_precision * (moments.label + moments.outside).reshape(p),
+            label_precision=self.label_precision * factors.total_weight,
             label_mean=labels[0, 1:] / labels[0, 0],
-            label_spread=self.label_weight * _squares(labels[1:, 1:]),
-            n_objects=round(factors.total_weight if frequency else factors.n_objects),
+            label_spread=self.label_precision * _squares(labels[1:, 1:]),
+            n_objects=round(total),
             n_privileged=round(privileged) if taught else 0,
         )
+
+    def _pooled_meat(self, on_I: Reals, inside: float, off_I: Reals, outside: float) -> Reals:
+        """Sum of the scores' covariances with one variance for all of I and one for all others.
+
+        From the Gram matrices of the whitened rows and the numbers of objects.
+        """
+        a = (1 - self.trust) * self.label_precision
+        b = self.trust * self.teacher_precision
+        moments = self.residual_moments
+        squares = a**2 * moments.label + 2 * a * b * moments.cross + b**2 * moments.teacher
+        meat: Any = 0.0
+        for gram, count, weight, score_squares in (
+            (on_I, inside, a + b, squares),
+            (off_I, outside, self.label_precision, self.label_precision**2 * moments.outside),
+        ):
+            if count > 0:
+                left = count - weight * np.trace(gram)
+                if left <= HALF_OF_THE_DIGITS * count:
+                    msg = (
+                        "`covariance` 'pooled' needs residuals of objects with a teacher and of "
+                        f"those without, got {left:.3g} degrees of freedom from {count:g} object(s)"
+                    )
+                    raise ValueError(msg)
+                meat = meat + np.reshape(score_squares, (-1, 1, 1)) / left * gram
+        return np.asarray(meat)
 
     def _centred(self, triangle: Reals) -> Reals:
         """Columns of the triangle for the parameters, the features measured from the shift."""
@@ -685,73 +714,11 @@ def distil_blocks(
     )
 
 
-def streamed_inference(
-    solution: DistilledSolution,
-    source: Iterable[Any] | None = None,
-    *,
-    covariance: str = "auto",
-    sigma: float | None = None,
-    sigma_teacher: float | None = None,
-    noise_correlation: float = 0.0,
-    weights_kind: str = "precision",
-    confidence: float = 0.95,
-    names: Sequence[str] | None = None,
-    target_names: Sequence[str] | None = None,
-) -> Inference:
-    """Standard errors, tests and intervals, with a second pass over the rows only if need be.
-
-    Parameters
-    ----------
-    solution : DistilledSolution
-    source : iterable of blocks, optional
-        The rows again, for the "sandwich".
-    covariance : {"auto", "model", "sandwich", "classical"}, default "auto"
-        "auto" is "model" if a noise level is given, "classical" if no teacher's answer enters,
-        else "sandwich".
-    sigma, sigma_teacher, noise_correlation, weights_kind, confidence, names, target_names
-        As for `kdtheory.inference.inference`, the noises one number each.
-
-    Returns
-    -------
-    Inference
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `kdtheory.inference.inference`; if the sandwich has no source.
-    """
-    check_choice("covariance", covariance, ("auto", "model", "sandwich", "classical"))
-    if covariance == "auto":
-        taught = solution.trust > 0 and solution.factors.n_privileged > 0
-        given = sigma is not None or sigma_teacher is not None
-        covariance = "model" if given else "sandwich" if taught else "classical"
-    sums = solution.inference_sums(
-        source if covariance == "sandwich" else None,
-        covariance=covariance,
-        sigma=sigma,
-        sigma_teacher=sigma_teacher,
-        noise_correlation=noise_correlation,
-        weights_kind=weights_kind,
-    )
-    return inference_from_sums(
-        solution.solution,
-        sums,
-        covariance=covariance,
-        trust=solution.trust,
-        weights_kind=weights_kind,
-        ridge=solution.ridge,
-        confidence=confidence,
-        names=names,
-        target_names=target_names,
-        many_outputs=solution.factors.n_outputs is not None,
-    )
-
-
 class _Rows(NamedTuple):
     X: NDArray[Any]
     y: Reals
     teacher: Reals
-    inside: NDArray[np.bool_]
+    privileged: NDArray[np.bool_]
     weight: Reals | None
 
 
@@ -763,10 +730,6 @@ def _unpacked(block: Any) -> tuple[Any, ...]:
         )
         raise ValueError(msg)
     return (*block, *[None] * (5 - len(block)))
-
-
-def _gram(matrix: Reals) -> Reals:
-    return matrix.T @ matrix
 
 
 def _rows_of(name: str, value: ArrayLike, n: int) -> Reals:
@@ -896,6 +859,7 @@ def _solution(R: Reals, n: int, ridge: float, fit_intercept: bool, count: int) -
     return replace(
         solution,
         intercept=mean[n:] - mean[:n] @ solution.coef,
+        center=mean[n:],
         shift=mean[:n],
         shifted_root=root,
         fit_intercept=True,

@@ -5,6 +5,8 @@ import pickle
 import warnings
 from typing import ClassVar
 
+import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
@@ -550,6 +552,37 @@ def test_least_squares_on_the_same_rows_is_a_no_op(data):
     assert_allclose(student.coef_, teacher.coef_, rtol=EXACT)
 
 
+def test_blocks_tell_of_a_no_op_once(data):
+    X, y = data["X"], data["y"]
+    rows = {"X": X, "y": y, "teacher": LinearRegression().fit(X, y).predict(X)}
+    student = DistilledRegressor(trust=0.7)
+    student.partial_fit(X[:20], y[:20], teacher=y[:20] + X[:20, 0])  # warnings are errors here
+    with pytest.warns(NoOpWarning, match="the teacher changes nothing") as caught:
+        student = DistilledRegressor(trust=0.7).partial_fit(**rows)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    student.partial_fit(**rows)
+    for _ in range(2):  # each new fit tells
+        with pytest.warns(NoOpWarning):
+            student.fit(**rows)
+    student.partial_fit(**rows)
+    # after a new fit it is told anew: here two teachers cancel each other
+    student.fit(X, y, teacher=y + X[:, 0])
+    with pytest.warns(NoOpWarning):
+        student.partial_fit(X, y, teacher=y - X[:, 0])
+    DistilledRegressor(trust=0.0).partial_fit(**rows)
+
+
+def test_distributed_rows_tell_of_a_no_op(data):
+    X, y = data["X"], data["y"]
+    rows = {"X": X, "y": y, "teacher": LinearRegression().fit(X, y).predict(X)}
+    away = {name: da.from_array(value, chunks=15) for name, value in rows.items()}
+    with pytest.warns(NoOpWarning, match="the teacher changes nothing") as caught:
+        DistilledRegressor(trust=0.7).fit(**away)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
 def test_no_op_is_a_matter_of_a_teacher_and_of_trust(data):
     # warnings are errors here
     DistilledRegressor(trust=0.7).fit(data["X"], data["y"])
@@ -739,12 +772,10 @@ def test_a_bad_block_is_not_counted(data):
 @pytest.fixture(params=["array", "dataframe"])
 def in_dask(request):
     """The same rows in three blocks of a Dask array, or in a dataframe with names."""
-    da = pytest.importorskip("dask.array")
 
     def collection(name, value):
         if request.param == "array":
             return da.from_array(value, chunks=(15, *value.shape[1:]))
-        dd = pytest.importorskip("dask.dataframe")
         if value.ndim == 1:
             return dd.from_pandas(pd.Series(value, name=name), npartitions=3, sort=False)
         frame = pd.DataFrame(value, columns=[f"{name}_{j}" for j in range(value.shape[1])])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kdtheory.inference import (
+    automatic_covariance,
     estimable_parameters,
     inference,
     inference_from_sums,
@@ -432,6 +433,22 @@ def test_the_order_of_rows_does_not_matter(rows):
     arguments = problem()
     one = inference(distil_regression(**arguments))
     assert_same_inference(inference(distil_regression(**rows_of(arguments, rows))), one)
+
+
+@pytest.mark.parametrize(
+    ("noise", "taught", "general", "kind"),
+    [
+        ((), False, "sandwich", "classical"),
+        ((), True, "sandwich", "sandwich"),
+        ((), True, "pooled", "pooled"),
+        ((1.0,), False, "sandwich", "model"),
+        ((1.0,), True, "sandwich", "sandwich"),
+        ((None, 1.0), False, "sandwich", "classical"),
+        ((1.0, 1.0), True, "pooled", "model"),
+    ],
+)
+def test_automatic_covariance_takes_what_is_known(noise, taught, general, kind):
+    assert automatic_covariance(*noise, taught=taught, general=general) == kind
 
 
 @pytest.mark.parametrize("kind", ["sandwich", "model"])

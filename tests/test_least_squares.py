@@ -2,12 +2,14 @@
 
 import threading
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from nist import Problem
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kdtheory import least_squares
@@ -166,6 +168,67 @@ def test_refinement_gives_cholesky_the_digits_of_qr():
     error = np.abs(refined.coef - by_qr.coef).max()
     assert error < 1e-12
     assert error < np.abs(plain - by_qr.coef).max() / 20
+
+
+@pytest.mark.parametrize(
+    ("m", "gap", "fit_intercept"),
+    [(14, 1e-8, True), (14, 1e-8, False), (3, 1e-10, False), (10, 3e-12, False), (10, 3e-12, True)],
+)
+def test_small_problems_have_all_digits_of_their_data(m, gap, fit_intercept):
+    # each coefficient and the intercept, beside exact rational arithmetic, up to condition 6e11
+    X, Y = collinear(m, gap, seed=3)
+    rows = np.column_stack([np.ones(m), X]) if fit_intercept else X
+    columns = tuple(tuple(map(Fraction, column)) for column in rows.T.tolist())
+    problem = Problem(columns, tuple(map(Fraction, Y[:, 0].tolist())), (), ())
+    exact, _ = problem.exact()
+    found = weighted_least_squares(X, Y, np.ones(m), fit_intercept=fit_intercept)
+    assert_allclose(parameters(found)[:, 0], [float(value) for value in exact], rtol=1e-15)
+
+
+@pytest.mark.parametrize("m", [60, 9000])
+@pytest.mark.parametrize("offset", [1e6, 1e8, 1e12])
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
+def test_an_offset_is_lost_on_nobody(m, offset, make):
+    # multiples of 2^-6, which the offset does not round: the same problem, dense or sparse
+    X, Y, weights = draw(m=m, offset=0.0)
+    X = np.round(X * 2**6) / 2**6
+    near = weighted_least_squares(X, Y, weights, fit_intercept=True)
+    far = weighted_least_squares(make(X + offset), Y, weights, fit_intercept=True)
+    assert_allclose(far.coef, near.coef, rtol=1e-11)
+    assert_allclose(far.leverages(make(X + offset), weights), near.leverages(X, weights))
+    assert_allclose(far.predictions(make(X + offset)), near.predictions(X), atol=1e-12)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-4, 1e-5])
+def test_the_inverse_of_the_fast_path_keeps_nine_digits(gap):
+    X, Y = collinear(9000, gap)
+    X = np.hstack([X, draw(m=9000, n=10)[0]])
+    fast = weighted_least_squares(X, Y, np.ones(9000), fit_intercept=True)
+    careful = weighted_least_squares(X, Y, np.ones(9000), fit_intercept=True, solver="qr")
+    assert fast.solver == "cholesky"
+    lengths = [np.linalg.norm(found.root, axis=1) for found in (fast, careful)]
+    assert_allclose(*lengths, rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["auto", "qr", "svd"])
+def test_a_row_of_weight_zero_may_be_of_any_size(solver):
+    X, Y, weights = draw()
+    weights[0] = 0.0
+    expected = weighted_least_squares(X, Y, weights, fit_intercept=True)
+    X[0] = 1e300
+    found = weighted_least_squares(X, Y, weights, fit_intercept=True, solver=solver)
+    assert_allclose(parameters(found), parameters(expected), rtol=RTOL)
+    assert found.leverages(X, weights)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("solver", "ridge"), [("cholesky", 1e40), ("cholesky", 1e290), ("qr", 1e40), ("qr", 1e80)]
+)
+def test_a_huge_ridge_leaves_the_moments(solver, ridge):
+    X, Y, weights = draw()
+    centred = X - weights @ X / weights.sum()
+    found = weighted_least_squares(X, Y, weights, ridge=ridge, fit_intercept=True, solver=solver)
+    assert_allclose(found.coef * ridge, centred.T @ (weights[:, None] * Y), rtol=1e-11)
 
 
 def test_forced_cholesky_refuses_what_it_cannot_do_well():

@@ -1,10 +1,12 @@
 """Regression on a file: the same numbers however it is read, and files that are whole."""
 
 import csv
+import gzip
 import json
 import sys
 import warnings
 
+import distributed
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,6 +100,42 @@ def test_numbers_are_those_of_the_library(file):
         assert_allclose(getattr(result.inference, name), getattr(judge, name), rtol=EXACT)
     assert_allclose(result.document["fit"]["leave_one_out_error"], fit.loo_error, rtol=EXACT)
     assert_allclose(result.cloud.points, [fit.fitted, fit.y - fit.fitted], rtol=EXACT, atol=EXACT)
+
+
+@pytest.mark.parametrize("large", [2**28, 0])
+def test_error_left_out_is_that_of_one_copy_with_frequency_weights(file, large, monkeypatch):
+    monkeypatch.setattr("kdtheory.readers.NUMBERS", 1000)
+    monkeypatch.setattr("kdtheory.readers.CSV_BYTES", 8000)
+    table = columns()
+    X = np.column_stack([table["a"], table["b"], table["c"]])
+    copies = np.repeat(np.arange(900), table["w"].astype(int))
+    judge = distil_regression(
+        X[copies], table["y"][copies], table["s"][copies], privileged=table["known"][copies],
+        trust=0.3, ridge=2.0, fit_intercept=True,
+    )  # fmt: skip
+    path = trust_path(
+        X, table["y"], table["s"], privileged=table["known"], sample_weight=table["w"],
+        trusts=[0.3], ridge=2.0, fit_intercept=True, weights_kind="frequency",
+    )  # fmt: skip
+    result = regression_of_file(
+        file, **ROLES, trust=0.3, ridge=2.0, weights_kind="frequency", large=large
+    )
+    found = result.document["fit"]["leave_one_out_error"]
+    assert_allclose(found, judge.loo_error, rtol=SAME)
+    assert_allclose(found, path.loo_error[0], rtol=SAME)
+    assert f"Leave-one-out error: {found:.6g}" in result.text
+
+
+@pytest.mark.parametrize("large", [2**28, 0])
+def test_error_left_out_is_not_told_where_one_copy_holds_up_a_direction(tmp_path, large):
+    table = columns(20) | {"alone": np.eye(20)[0], "w": np.ones(20)}
+    arguments = ROLES | {"teacher": None, "privileged": None, "features": ["a", "alone"]}
+    for times, told in ((1.0, False), (2.0, True)):
+        table["w"][0] = times
+        file = write_parquet(tmp_path / "data.parquet", table)
+        result = regression_of_file(file, **arguments, weights_kind="frequency", large=large)
+        assert (result.document["fit"]["leave_one_out_error"] is not None) == told
+        assert ("Leave-one-out error" in result.text) == told
 
 
 @pytest.mark.parametrize("criterion", ["loo", "gcv"])
@@ -217,6 +255,15 @@ def test_blocks_give_the_numbers_of_the_whole(file, changes, monkeypatch):
     assert blocks.inference.kind == whole.inference.kind
     assert blocks.document["arguments"] == whole.document["arguments"]
     assert_allclose(blocks.cloud.points, whole.cloud.points, rtol=SAME, atol=SAME)
+
+
+def test_compressed_file_is_judged_by_what_is_in_it(tmp_path):
+    content = write_csv(tmp_path / "data.csv", columns()).read_bytes()
+    file = tmp_path / "data.csv.gz"
+    file.write_bytes(gzip.compress(content))
+    large = file.stat().st_size + 1
+    assert regression_of_file(file, **ROLES, large=large).document["file"]["read"] == "in blocks"
+    assert regression_of_file(file, **ROLES).document["file"]["read"] == "whole"
 
 
 def test_large_offset_costs_no_digits_of_the_slopes(tmp_path):
@@ -436,7 +483,6 @@ def test_any_damage_to_a_parquet_file_gives_an_answer_or_one_line(tmp_path, at, 
 @pytest.fixture(scope="module")
 def scheduler():
     """Address of a scheduler with two workers, in threads of this process but talking by TCP."""
-    distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None,
         host="127.0.0.1", silence_logs=50,
@@ -478,6 +524,24 @@ def test_bad_cell_far_away_is_one_line(file, scheduler, column, value, words):
     WRITERS[file.suffix[1:]](file, table)
     with pytest.raises(ValueError, match=words):
         regression_of_file(file, **ROLES, dask=scheduler)
+
+
+@pytest.mark.parametrize("trust", [0.5, "loo"])
+def test_weights_that_are_all_zero_are_told_of_the_column(tmp_path, scheduler, trust):
+    file = write_parquet(tmp_path / "data.parquet", columns() | {"w": np.zeros(900)})
+    with pytest.raises(ValueError, match="column 'w' must hold a positive weight, got only zeros"):
+        regression_of_file(file, **ROLES, trust=trust, dask=scheduler)
+
+
+@pytest.mark.parametrize("mask", [float, lambda inside: np.where(inside, " TRUE", "0.0")])
+def test_masks_mean_the_same_far_away(tmp_path, scheduler, mask):
+    table = columns()
+    judge = regression_of_file(write_parquet(tmp_path / "data.parquet", table), **ROLES)
+    known = table["known"].astype(float) if mask is float else mask(table["known"])
+    file = write_parquet(tmp_path / "data.parquet", table | {"known": known})
+    for dask in (None, scheduler):
+        found = regression_of_file(file, **ROLES, dask=dask)
+        assert_allclose(numbers(found), numbers(judge), rtol=SAME, atol=1e-300)
 
 
 def test_mask_of_words_is_read_as_words(tmp_path, scheduler):

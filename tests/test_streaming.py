@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kdtheory import streaming
-from kdtheory.inference import inference
+from kdtheory.inference import inference, inference_from_sums
 from kdtheory.regression import RankWarning, distil_regression
-from kdtheory.streaming import (
-    DistilledFactors,
-    DistilledSolution,
-    distil_blocks,
-    streamed_inference,
-)
+from kdtheory.streaming import DistilledFactors, DistilledSolution, distil_blocks
 from kdtheory.testing import masks, trusts
 
 # Problems are standard normal with many more rows than columns: condition below 30
@@ -189,8 +184,6 @@ def test_moments_are_sums_over_the_rows(fit_intercept):
     assert_allclose(moments.teacher, on @ teacher**2, rtol=RTOL)
     assert_allclose(moments.outside, off @ label**2, rtol=RTOL)
     assert_allclose(solution.residual_squares, fit.weights @ fit.residuals**2, rtol=RTOL)
-    middle = np.average(fit.targets, weights=fit.weights) if fit_intercept else 0.0
-    assert_allclose(solution.total_squares, fit.weights @ (fit.targets - middle) ** 2, rtol=RTOL)
     assert_allclose(solution.coef_trust_gradient, fit.coef_trust_gradient, rtol=RTOL)
     assert_allclose(solution.predict(rows.X), fit.fitted, rtol=RTOL)
 
@@ -339,23 +332,34 @@ def test_a_least_squares_teacher_is_found_out():
 # --- inference
 
 
+def inferred(solution, source, covariance, weights_kind="precision", **noise):
+    sums = solution.inference_sums(
+        source, covariance=covariance, weights_kind=weights_kind, **noise
+    )
+    return inference_from_sums(
+        solution.solution, sums, covariance=covariance, weights_kind=weights_kind,
+        trust=solution.trust, ridge=solution.ridge,
+        many_outputs=solution.factors.n_outputs is not None,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("weights_kind", ["precision", "frequency"])
 @pytest.mark.parametrize("p", [None, 2])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize(
     "asked",
     [
-        {"sigma": 1.5, "sigma_teacher": 0.5, "noise_correlation": 0.4},
+        {"covariance": "model", "sigma": 1.5, "sigma_teacher": 0.5, "noise_correlation": 0.4},
         {"covariance": "sandwich"},
-        {},
     ],
 )
 def test_errors_are_those_of_the_rows_in_memory(asked, fit_intercept, p, weights_kind):
     rows = problem(p=p, trust=0.3, ridge=0.2, fit_intercept=fit_intercept)
-    asked = asked | {"weights_kind": weights_kind, "names": ["a", "b", "c"]}
+    asked = asked | {"weights_kind": weights_kind}
     expected = inference(rows.in_memory(), **asked)
     solution = rows.factors().solve(**rows.choices)
-    found = streamed_inference(solution, rows.blocks([10, 40]), **asked)
+    source = rows.blocks([10, 40]) if asked["covariance"] == "sandwich" else None
+    found = inferred(solution, source, **asked)
     for name, value in vars(expected).items():
         got = getattr(found, name)
         if name == "solver":
@@ -370,12 +374,46 @@ def test_errors_are_those_of_the_rows_in_memory(asked, fit_intercept, p, weights
 def test_errors_of_ordinary_regression_need_one_pass(p):
     rows = problem(p=p, trust=0.0, fit_intercept=True)
     solution = rows.factors().solve(**rows.choices)
-    found, expected = streamed_inference(solution), inference(rows.in_memory())
+    found, expected = inferred(solution, None, "classical"), inference(rows.in_memory())
     assert found.kind == expected.kind == "classical"
     assert_allclose(found.standard_errors, expected.standard_errors, rtol=1e-10)
     assert_allclose(found.r_squared, expected.r_squared, rtol=1e-10)
     assert_allclose(found.noise, expected.noise, rtol=1e-10)
     assert found.n_privileged == expected.n_privileged == 0
+
+
+@pytest.mark.parametrize("weights_kind", ["precision", "frequency"])
+@pytest.mark.parametrize("taught", [False, True])
+def test_pooled_variance_of_one_set_is_that_of_ordinary_regression(taught, weights_kind):
+    # a teacher that repeats the labels leaves ordinary regression, with all objects in I
+    rows = problem(fit_intercept=True)
+    answers = rows.y if taught else None
+    factors = DistilledFactors.empty(3).update(rows.X, rows.y, answers, sample_weight=rows.weight)
+    plain = DistilledFactors.empty(3).update(rows.X, rows.y, sample_weight=rows.weight)
+    found = inferred(factors.solve(fit_intercept=True), None, "pooled", weights_kind)
+    expected = inferred(plain.solve(fit_intercept=True), None, "classical", weights_kind)
+    assert found.kind == "pooled"
+    assert found.df == expected.df
+    assert_allclose(found.covariance, expected.covariance, rtol=RTOL, atol=RTOL * 1e-2)
+    assert "equal among objects with a teacher" in str(found.summary())
+
+
+def test_pooled_variances_are_those_of_the_scores_on_each_set():
+    rows = problem(seed=3, p=2, trust=0.3, sigma=0.5, ridge=0.2, fit_intercept=True)
+    found = inferred(rows.factors().solve(**rows.choices), None, "pooled")
+    fit = rows.in_memory()
+    X = np.column_stack([np.ones(60), rows.X])
+    bread = fit.solution.root @ fit.solution.root.T
+    counted = rows.weight > 0
+    scores = fit.weights[:, None] * fit.residuals
+    for k in range(2):
+        meat = 0.0
+        for some in (counted & rows.privileged, counted & ~rows.privileged):
+            c = rows.weight[some]
+            left = some.sum() - fit.leverages[some].sum()
+            v = (scores[some, k] ** 2 / c).sum() / left
+            meat = meat + v * (c[:, None] * X[some]).T @ X[some]
+        assert_allclose(found.covariance[k], bread @ meat @ bread, rtol=1e-10, atol=1e-14)
 
 
 def test_sums_of_parts_of_the_rows_add_up():
@@ -569,6 +607,7 @@ def test_a_source_must_give_blocks(source, match):
         (None, {"covariance": "model", "sigma": 1.0}, "`sigma` and `sigma_teacher` must be given"),
         (None, {"covariance": "classical"}, "must not be 'classical' where a teacher"),
         (None, {"covariance": "other"}, "`covariance` must be"),
+        ([(X, Y)], {"covariance": "pooled"}, "`source` must be None where"),
         ([(X, Y)], {"sigma": 1.0}, "`sigma` and `sigma_teacher` must be None for the covariance"),
         ([(X, Y)], {"noise_correlation": 0.5}, "must be None for the covariance 'sandwich'"),
         ([(X, Y, None, None, [0.5, 1, 1])], {"weights_kind": "frequency"}, "whole"),
@@ -578,6 +617,13 @@ def test_sums_need_what_their_covariance_needs(source, options, match):
     solution = DistilledFactors.empty(2).update(X + np.eye(3, 2), Y, Y + 1).solve()
     with pytest.raises(ValueError, match=match):
         solution.inference_sums(source, **options)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_pooled_variance_needs_residuals(taught):
+    solution = DistilledFactors.empty(2).update(X[:2], Y[:2], Y[:2] + 1 if taught else None).solve()
+    with pytest.raises(ValueError, match=r"'pooled' needs residuals .* from 2 object"):
+        solution.inference_sums(covariance="pooled")
 
 
 def test_a_failed_block_leaves_a_stream_where_it_was():
