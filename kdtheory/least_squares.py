@@ -8,8 +8,9 @@ for one or many outputs, with or without the intercept b, which is not penalised
   they are read, in as many threads as the BLAS has, so that no weighted copy of X is made. The
   Gram matrix S, centred and scaled to unit diagonal, tells the risk
   :math:`\varepsilon \gamma \kappa(S)` of the normal equations, γ the growth by centring. Below
-  `SAFE` the solution stands; below `REFINABLE` it is refined with explicit residuals, which
-  gives the accuracy of an orthogonal method; else the path is left.
+  `SAFE` the solution stands; below `REFINABLE` it is refined with explicit residuals, and above
+  `EIGHT` its inverse with it, which gives the accuracy of an orthogonal method; else the path is
+  left.
 * ``"qr"``: Householder QR of the same blocks, stacked one after the other under R, then with column
   pivoting on the unit columns of R. Small problems are refined in doubled precision, inverse
   included: all digits that the data themselves have.
