@@ -28,6 +28,7 @@ notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s =
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ Given = list[float | None]  # λ, log ω, log ω_s
 
 EPS = float(np.finfo(np.float64).eps)
 EXACT = 1e-10  # residual norm, relative, below which answers are a function of the features
+ROUNDING = 1e-12  # part of a column outside the others, squared, that is rounding
 LOST = 1e-9  # a trust, or 1 − trust, that is an end of the range
 KINDS = ("labels outside `privileged`", "labels of `privileged`", "`teacher`")
 CONVERGED = 1e-9  # slope of the log evidence for each number observed, at the maximum
@@ -137,7 +139,8 @@ def maximum_evidence(
         only (1 − λ)/σ² and λ/σ_s² enter; none is, so that λ and σ_s do not enter; the labels of I
         are no noisier than those outside, so that the evidence rises towards λ = 0; labels or
         teacher's answers are an exact linear function of the features, so that it is not bounded;
-        the columns of X are linearly dependent under a flat prior; too few objects.
+        the columns of X are linearly dependent under a flat prior, to rounding where these noises
+        rule; too few objects.
     ValueError, TypeError
         As `trust_path`.
 
@@ -162,18 +165,26 @@ def maximum_evidence(
     ]
     rho = check_nonnegative("ridge", ridge)
     rows, flat = checked_rows(X, y, teacher, privileged, 1.0, 1.0, "precision", sample_weight)
-    data = _EvidenceData(rows, rho, fit_intercept)
-    inside = bool(data.counts[1])
-    active = np.array([data.counts[0] > 0, inside and lam != 1, inside and lam != 0])
+    data = _EvidenceData(rows, lam, rho, fit_intercept)
+    active, inside = data.active, bool(data.counts[1])
     given = [lam, *(None if noise is None else -2 * np.log(noise) for noise in noises)]
     _require_identified(data, active, given)
 
     # noises that do not enter are not sought
     enters = [inside, bool(active[:2].any()), bool(active[2])]
     free = [value is None and used for value, used in zip(given, enters, strict=True)]
-    theta, slope = data.maximum(active, given, free)
+    try:
+        theta, slope = data.maximum(active, given, free)
+        found = _named(theta, active, given, free)
+        log_evidence = data.value(theta, active)
+        errors = data.standard_errors(theta, active, found, free)
+    except np.linalg.LinAlgError:
+        msg = (
+            "the evidence is not determined: where these noises rule, the columns of `X` are "
+            "linearly dependent to rounding; leave out columns, or give a `ridge`, or a larger one"
+        )
+        raise NotIdentifiedError(msg) from None
     precisions = np.where(active, np.exp(theta), 0.0)
-    found = _named(theta, active, given, free)
     trust_found, log_omega, log_omega_teacher = found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankWarning)
@@ -185,11 +196,11 @@ def maximum_evidence(
         trust=trust_found,
         sigma=float(np.exp(-log_omega / 2)),
         sigma_teacher=float(np.exp(-log_omega_teacher / 2)),
-        log_evidence=data.value(theta, active),
+        log_evidence=log_evidence,
         coef=solution.coef[:, 0] if flat else solution.coef,
         intercept=float(solution.intercept[0]) if flat else solution.intercept,
         covariance=solution.root @ solution.root.T,
-        standard_errors=data.standard_errors(theta, active, found, free),
+        standard_errors=errors,
         precisions=precisions,
         gradient_norm=slope,
     )
@@ -287,7 +298,7 @@ def _search(active: NDArray[np.bool_], given: Given, free: list[bool]) -> _Searc
 class _EvidenceData:
     """Sums over the three kinds of rows, about a common fit, and the evidence from them."""
 
-    def __init__(self, rows: Rows, ridge: float, fit_intercept: bool) -> None:
+    def __init__(self, rows: Rows, trust: float | None, ridge: float, fit_intercept: bool) -> None:
         m = len(rows.y)
         ones = np.ones(m)
         rows = rows._replace(label_precision=ones, teacher_precision=ones)
@@ -302,13 +313,15 @@ class _EvidenceData:
         kinds = [used & ~rows.privileged, used & rows.privileged, used & rows.privileged]
         self.counts = np.array([np.count_nonzero(kind) for kind in kinds])
         self.log_weights = np.array([np.log(c[kind]).sum() for kind in kinds])
+        # at trust 1 the labels of I, at 0 the teacher's answers are not data
+        self.active = (self.counts > 0) & [True, trust != 1, trust != 0]
         self.ridge, self.n_flat = ridge, fit_intercept if ridge > 0 else q
         penalised = np.ones(q)
         penalised[:fit_intercept] = 0.0
         self.penalty = ridge * np.diag(penalised)
 
         # about the solution at equal precisions, in whose basis the matrix is the identity
-        A = self.grams.sum(axis=0) + self.penalty
+        A = self.grams[self.active].sum(axis=0) + self.penalty
         unit = np.sqrt(A.diagonal())
         unit[unit == 0] = 1.0
         values, vectors = np.linalg.eigh(A / unit[:, None] / unit)
@@ -321,7 +334,7 @@ class _EvidenceData:
         self.fit_intercept = fit_intercept
         self.grams = V.T @ self.grams @ V
         self.penalty = V.T @ self.penalty @ V
-        self._measure_about(V.T @ statistics.crosses.sum(axis=0))
+        self._measure_about(V.T @ statistics.crosses[self.active].sum(axis=0))
 
     def _measure_about(self, middle: Reals) -> None:
         """Squares and slopes of the three kinds at w = V middle: near it they lose no digits."""
@@ -379,7 +392,10 @@ class _EvidenceData:
         """p; the inverse root of A; the step from the common fit; the squares there."""
         p = np.where(active, np.exp(np.where(active, theta, 0.0)), 0.0)
         A = np.tensordot(p, self.grams, 1) + self.penalty
-        root = np.linalg.inv(np.linalg.cholesky(A)).T
+        factor = np.linalg.cholesky(A)
+        if (factor.diagonal() ** 2 <= ROUNDING * A.diagonal()).any():
+            raise np.linalg.LinAlgError  # positive by the luck of rounding
+        root = np.linalg.inv(factor).T
         step = root @ (root.T @ (np.tensordot(p, self.pulls, 1) + self.prior_pull))
         squares = np.array(
             [
@@ -430,15 +446,18 @@ class _EvidenceData:
     ) -> tuple[Reals, float]:
         """Log precisions of greatest evidence, and the slope that is left."""
         search = _search(active, given, free)
-        starts = []
+        total = np.maximum(self.n_outputs * self.counts, 1)
         # all alike; the teacher ignored; the labels ignored
-        for trial in ([0.0, 0.0, 0.0], [0.0, 0.0, -14.0], [-14.0, -14.0, 0.0]):
-            _, _, _, squares = self._solved(np.array(trial), active)
-            total = np.maximum(self.n_outputs * self.counts, 1)
-            with np.errstate(divide="ignore"):
+        trials = ([0.0, 0.0, 0.0], [0.0, 0.0, -14.0], [-14.0, -14.0, 0.0])
+        found = [] if any(free) else [(0.0, np.zeros(0), 0.0)]
+        for trial in trials if any(free) else ():
+            # if one start sees too few directions, another may see all
+            with suppress(np.linalg.LinAlgError), np.errstate(divide="ignore"):
+                _, _, _, squares = self._solved(np.array(trial), active)
                 start = np.log(total) - np.log(np.maximum(squares, EPS * self.squares.max()))
-            starts.append(search.coordinates(start))
-        found = [self._climb(search, start, active) for start in starts[: 3 if any(free) else 1]]
+                found.append(self._climb(search, search.coordinates(start), active))
+        if not found:
+            raise np.linalg.LinAlgError
         _, tau, _ = max(found, key=lambda one: one[0])
         # once more, about the best fit so far
         self._measure_about(self.middle + self._solved(search.point(tau)[0], active)[2])

@@ -831,8 +831,11 @@ def _gram(rows: Reals) -> Reals:
 
 def _square_root(meat: Reals) -> Reals:
     """S with S Sᵀ = M, for one or more positive semidefinite M."""
-    values, vectors = np.linalg.eigh(meat)
-    root: Reals = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
+    # with a diagonal of 1: else a column shrunk by the ridge drowns in the rounding of the others
+    deviation = np.sqrt(np.diagonal(meat, axis1=-2, axis2=-1))
+    unit = np.where(deviation > 0, deviation, 1.0)
+    values, vectors = np.linalg.eigh(meat / unit[..., :, None] / unit[..., None, :])
+    root: Reals = deviation[..., :, None] * vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
     return root
 
 

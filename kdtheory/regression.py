@@ -472,7 +472,7 @@ def blend(
     privileged : (m,) ndarray of bool
     trust : float
     label_precision, teacher_precision : () or (m,) ndarray
-        ω and ω_s, positive.
+        ω and ω_s, positive, without c: a weight of the object moves no target.
 
     Returns
     -------

@@ -52,7 +52,7 @@ from kdtheory.least_squares import (
     row_sums,
     weighted_least_squares,
 )
-from kdtheory.regression import blend, noise_weight
+from kdtheory.regression import ALONE, blend, noise_weight
 
 __all__ = [
     "PathSolutions",
@@ -71,7 +71,6 @@ EPS = float(np.finfo(np.float64).eps)
 WEIGHTS_KINDS = ("precision", "frequency")  # what a sample weight is
 FEW = 1024  # rows of a block in the second pass, with several numbers for each row and trust
 SAFE = 1e8  # condition of A up to which the common basis keeps eight digits; beyond it, fit anew
-ALONE = 1e-10  # 1 − h below which an object alone holds up a direction
 OFFSET = 4.0  # standard deviations from 0 within which a mean is left where it is
 TINY = 1e-290  # below it a reciprocal may be out of range
 TIED = 1e-12  # relative difference of two errors that is rounding
@@ -89,7 +88,7 @@ class Rows(NamedTuple):
     privileged : (m,) ndarray of bool
         I.
     label_precision, teacher_precision : (m,) ndarray
-        ω and ω_s, positive.
+        ω and ω_s, without c, positive.
     sample_weight : (m,) ndarray
         c, at least 0.
     """
@@ -103,11 +102,19 @@ class Rows(NamedTuple):
     sample_weight: Reals
 
     def block(self, start: int, stop: int) -> "Rows":
-        """Rows start to stop, the features dense and in float64."""
+        """Rows start to stop, the features dense and in float64, zeros in rows of weight 0."""
         X = self.X[start:stop]
         if not isinstance(X, np.ndarray):
             X = X.toarray()
-        return self._replace(X=X.astype(np.float64, copy=False))._taken(slice(start, stop))
+        X = X.astype(np.float64, copy=False)
+        block = self._replace(X=X)._taken(slice(start, stop))
+        present = block.sample_weight > 0
+        if present.all():
+            return block
+        # numbers of any size would overflow; a product leaves what is not finite to be found
+        kept = present[:, None]
+        with np.errstate(invalid="ignore"):
+            return block._replace(X=X * kept, y=block.y * kept, teacher=block.teacher * kept)
 
     def _taken(self, of: Any) -> "Rows":
         """The same features with part of everything else."""
@@ -209,20 +216,24 @@ class PathStatistics:
         self.origin: tuple[Reals, Reals] | None = None
 
     def update(self, rows: Rows) -> None:
-        """Add rows; the first ones set the origin."""
+        """Add rows; the first ones of positive weight set the origin."""
         n, p = rows.X.shape[1], rows.y.shape[1]
         m = len(rows.y)
         if self.origin is None:
+            present = np.flatnonzero(rows.sample_weight)
+            if not present.size:
+                return
             self.origin = (np.zeros(n), np.zeros(p))
             if self.fit_intercept:
-                step = -(-m // ROWS)  # at most ROWS objects, spread over all
-                few = rows.X[::step]
+                sample = present[:: -(-len(present) // ROWS)]  # at most ROWS, spread over all
+                few = rows.X[sample]
                 few = few if isinstance(few, np.ndarray) else few.toarray()
                 few = few.astype(np.float64, copy=False)
-                mean = few.mean(axis=0)
-                # a small offset costs no digits, and its subtraction a tenth of the time
-                far = np.abs(mean) > OFFSET * few.std(axis=0)
-                self.origin = (np.where(far, mean, 0.0), rows.y[::step].mean(axis=0))
+                with np.errstate(over="ignore", invalid="ignore"):  # seen in the sums
+                    mean = few.mean(axis=0)
+                    # a small offset costs no digits, and its subtraction a tenth of the time
+                    far = np.abs(mean) > OFFSET * few.std(axis=0)
+                self.origin = (np.where(far, mean, 0.0), rows.y[sample].mean(axis=0))
 
         def part(start: int, stop: int) -> tuple[Any, ...]:
             with np.errstate(over="ignore", invalid="ignore"):  # seen in the sums
@@ -734,15 +745,16 @@ def _own_fit(
         solution = weighted_least_squares(
             rows.X, targets, weights, ridge=ridge, fit_intercept=fit_intercept
         )
-    leverage = solution.leverages(rows.X, np.ones(len(c)))
+    present = c > 0  # other rows may be of any size
+    leverage = solution.leverages(rows.X, present.astype(np.float64))
     whole = weights_kind == "precision"
     objects = np.count_nonzero(c) if whole else c.sum()
     kept = 1 - (weights if whole else precision) * leverage
     lost = _alone(kept[None, :], c)
     saturated, mean_kept = _mean_kept(np.array([weights @ leverage / objects]))
     mass = c * rows.label_precision
-    residuals = targets - rows.X @ solution.coef - solution.intercept
-    moved = targets - rows.y
+    residuals = np.where(present[:, None], targets - solution.predictions(rows.X), 0.0)
+    moved = np.where(present[:, None], targets - rows.y, 0.0)
     loo, gcv = (
         np.array([(mass @ (residuals / left - moved) ** 2).sum()])
         for left in (kept[:, None], mean_kept)

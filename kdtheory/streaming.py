@@ -16,9 +16,11 @@ noise levels, both conventions and every ridge, the sum of squares (15) is that 
 
 so the trust is chosen after the data have gone. The factors are updated by QR, block by block, and
 merged by QR, in any order: nothing is ever squared, and the accuracy is that of QR on all the rows.
+Features that are far from 0 beside their spread enter as :math:`X - o`, with an origin o amid the
+first rows: as a triangle :math:`R[1, X] = R[1, X - o] + R[1]\, (0, o)`, it may be moved later.
 
 notation: λ = trust, I = privileged, s = teacher, c = sample_weight, ω, ω_s = label_precision,
-teacher_precision, R_I, R_Ī = inside, outside, σ′_I = (1 − λ)ω + λω_s
+teacher_precision, R_I, R_Ī = inside, outside, o = origin, σ′_I = (1 − λ)ω + λω_s
 """
 
 from collections.abc import Iterable
@@ -60,6 +62,7 @@ Reals = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 TALL = 512  # rows of one small QR: with 50 columns they fit the second level of the cache
 BATCH = 8  # small QRs between two merges
+FEW = 2048  # rows that set the origin
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,12 @@ class DistilledFactors:
     Attributes
     ----------
     inside : (r, 1 + n + 2p) ndarray of float64
-        :math:`R_I` of :math:`\sqrt{c} \circ [1, X, y, s]`, at most as many rows as columns.
+        :math:`R_I` of :math:`\sqrt{c} \circ [1, X - o, y, s]`, at most as many rows as columns.
     outside : (r, 1 + n + p) ndarray of float64
-        :math:`R_{\bar I}` of :math:`\sqrt{c} \circ [1, X, y]`.
+        :math:`R_{\bar I}` of :math:`\sqrt{c} \circ [1, X - o, y]`.
+    origin : (n,) ndarray of float64
+        o: about the mean of the first rows of positive weight for a feature that is far from 0
+        beside its spread, else 0.
     n_features : int
         n.
     n_outputs : int or None
@@ -121,6 +127,7 @@ class DistilledFactors:
 
     inside: Reals
     outside: Reals
+    origin: Reals
     n_features: int
     n_outputs: int | None
     n_objects: int
@@ -142,7 +149,8 @@ class DistilledFactors:
         n = check_count("n_features", n_features, least=1)
         p = 1 if n_outputs is None else check_count("n_outputs", n_outputs, least=1)
         kept = None if n_outputs is None else p
-        return cls(np.zeros((0, 1 + n + 2 * p)), np.zeros((0, 1 + n + p)), n, kept, 0, 0, 0.0, 0.0)
+        inside, outside = np.zeros((0, 1 + n + 2 * p)), np.zeros((0, 1 + n + p))
+        return cls(inside, outside, np.zeros(n), n, kept, 0, 0, 0.0, 0.0)
 
     def update(
         self,
@@ -183,13 +191,16 @@ class DistilledFactors:
         root = None if weight is None else np.sqrt(weight)
         counted = np.ones(len(X), dtype=bool) if weight is None else weight > 0
         held = counted.astype(np.float64) if weight is None else weight
-        inside, outside = self.inside, self.outside
+        inside, outside, origin = self.inside, self.outside, self.origin
+        if self.n_objects == 0:
+            origin = _origin(X, counted)
         if mask.any():
-            inside = _triangle(inside, X, np.hstack([block.y, block.teacher]), root, mask)
+            both = np.hstack([block.y, block.teacher])
+            inside = _triangle(inside, X, origin, both, root, mask)
         if not mask.all():
-            outside = _triangle(outside, X, block.y, root, ~mask)
+            outside = _triangle(outside, X, origin, block.y, root, ~mask)
         # what is not finite in X spoils the triangle; a pass for it alone would cost a tenth more
-        if not (np.isfinite(inside).all() and np.isfinite(outside).all()):
+        if not (_is_finite(inside, origin) and _is_finite(outside, origin)):
             check_real_array("X", X)
             msg = "`X`, `y` and `teacher` must be finite also when multiplied by `sample_weight`"
             raise ValueError(msg)
@@ -197,6 +208,7 @@ class DistilledFactors:
             self,
             inside=inside,
             outside=outside,
+            origin=origin,
             n_objects=self.n_objects + int(np.count_nonzero(counted)),
             n_privileged=self.n_privileged + int(np.count_nonzero(counted & mask)),
             total_weight=self.total_weight + float(held.sum()),
@@ -252,10 +264,13 @@ class DistilledFactors:
                 f"got {shapes[1]} beside {shapes[0]}"
             )
             raise ValueError(msg)
+        if self.n_objects == 0:
+            return other
+        step = other.origin - self.origin
         return replace(
             self,
-            inside=_stacked_triangle([self.inside, other.inside]),
-            outside=_stacked_triangle([self.outside, other.outside]),
+            inside=_stacked_triangle([self.inside, _moved(other.inside, step)]),
+            outside=_stacked_triangle([self.outside, _moved(other.outside, step)]),
             n_objects=self.n_objects + other.n_objects,
             n_privileged=self.n_privileged + other.n_privileged,
             total_weight=self.total_weight + other.total_weight,
@@ -316,8 +331,8 @@ class DistilledFactors:
         target = ((1 - lam) * omega / total) * label + (lam * omega_s / total) * teacher
         rows = np.sqrt(total) * np.hstack([self.inside[:, : 1 + n], target])
         R = _stacked_triangle([rows, np.sqrt(omega) * self.outside])
-        gap = (1 - lam) * lam * omega * omega_s / total * _squares(label - teacher)
-        solution = _solution(R, n, rho, fit_intercept, self.n_objects)
+        gap = (1 - lam) * omega / total * lam * omega_s * _squares(label - teacher)
+        solution = _solution(R, self.origin, rho, fit_intercept, self.n_objects)
         return DistilledSolution(
             solution=solution,
             factors=self,
@@ -342,12 +357,12 @@ class DistilledSolution:
     factors : DistilledFactors
         What it was computed from.
     blended : (r, 1 + n + p) ndarray of float64
-        Triangle of :math:`\sqrt{\sigma'} \circ [1, X, y'']`.
+        Triangle of :math:`\sqrt{\sigma'} \circ [1, X - o, y'']`.
     gap : (p,) ndarray of float64
         :math:`\sum_I c (1 - \lambda)\lambda\, \omega \omega_s (y - s)^2 / \sigma'_I`, the part of
         (15) that does not depend on w.
     trust, label_precision, teacher_precision, ridge : float
-        λ, ω, ω_s, ρ.
+        λ; ω and ω_s, without c; ρ.
     fit_intercept : bool
     """
 
@@ -452,7 +467,7 @@ class DistilledSolution:
     def predict(self, X: ArrayLike) -> Reals:
         """Fitted answers f of the rows of X (b, n), of shape (b,) or (b, p)."""
         features = check_real_array("X", _rows_of("X", X, self.factors.n_features))
-        fitted = features @ self.solution.coef + self.solution.intercept
+        fitted = self.solution.predictions(features)
         return fitted[:, 0] if self.factors.n_outputs is None else fitted
 
     def inference_sums(
@@ -536,7 +551,7 @@ class DistilledSolution:
                 block,
                 rows.y[here],
                 rows.teacher[here],
-                targets[here] - block @ self.solution.coef - self.solution.intercept,
+                targets[here] - self.solution.predictions(block),
                 c[here] * label_weight[here],
                 c[here] * teacher_weight[here],
                 c[here],
@@ -628,11 +643,9 @@ class DistilledSolution:
 
     def _centred(self, triangle: Reals) -> Reals:
         """Columns of the triangle for the parameters, the features measured from the shift."""
-        n, shift = self.factors.n_features, self.solution.shift
-        if not self.fit_intercept:
-            return triangle[:, 1 : 1 + n]
-        ones = triangle[:, :1]
-        return np.hstack([ones, triangle[:, 1 : 1 + n] - ones * shift])
+        step = self.factors.origin - self.solution.shift  # without an intercept the shift is 0
+        moved = _moved(triangle, step)
+        return moved[:, int(not self.fit_intercept) : 1 + self.factors.n_features]
 
     def _whitened(self, triangle: Reals) -> Reals:
         """Rows whose Gram matrix is Vᵀ X̃ᵀ diag(c) X̃ V."""
@@ -646,8 +659,7 @@ class DistilledSolution:
         answers = triangle[:, 1 + n + skipped : 1 + n + skipped + p]
         parameters = self.solution.coef
         if self.fit_intercept:
-            middle = self.solution.intercept + self.solution.shift @ parameters
-            parameters = np.vstack([middle, parameters])
+            parameters = np.vstack([self.solution.center, parameters])
         return answers - self._centred(triangle) @ parameters
 
     def _shaped(self, numbers: Reals) -> Reals:
@@ -777,6 +789,33 @@ def _stacked_triangle(parts: list[Reals]) -> Reals:
     return np.asarray(np.linalg.qr(tall, mode="r")) if len(tall) else tall
 
 
+def _origin(X: NDArray[Any], counted: NDArray[np.bool_]) -> Reals:
+    """Means of the columns over some of the counted rows, 0 for a mean below the spread."""
+    present = np.flatnonzero(counted)
+    if not present.size:
+        return np.zeros(X.shape[1])
+    few = X[present[:: -(-len(present) // FEW)]].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # no origin for it, and refused later
+        mean = few.mean(axis=0)
+        spread = np.abs(few - mean).mean(axis=0)
+    return np.where(np.abs(mean) > spread, mean, 0.0)
+
+
+def _moved(triangle: Reals, step: Reals) -> Reals:
+    """Triangle of [1, X + step, …] from that of [1, X, …]."""
+    if not step.any():
+        return triangle
+    moved = triangle.copy()
+    moved[:, 1 : 1 + len(step)] += triangle[:, :1] * step
+    return moved
+
+
+def _is_finite(triangle: Reals, origin: Reals) -> bool:
+    """Whether a triangle has finite numbers, from its origin and from 0."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(triangle).all() and np.isfinite(_moved(triangle, origin)).all())
+
+
 @dataclass(frozen=True)
 class _Triangle:
     """A triangle of QR; the sum of two is that of their rows together."""
@@ -788,14 +827,19 @@ class _Triangle:
 
 
 def _triangle(
-    start: Reals, X: NDArray[Any], answers: Reals, root: Reals | None, kept: NDArray[np.bool_]
+    start: Reals,
+    X: NDArray[Any],
+    origin: Reals,
+    answers: Reals,
+    root: Reals | None,
+    kept: NDArray[np.bool_],
 ) -> Reals:
-    """Triangle of `start` and of the kept rows of √c ∘ [1, X, answers]."""
+    """Triangle of `start` and of the kept rows of √c ∘ [1, X − o, answers]."""
     every = None if kept.all() else kept
     q = start.shape[1]
 
     def part(first: int, last: int) -> tuple[_Triangle]:
-        return (_Triangle(_range_triangle(X, answers, root, every, first, last)),)
+        return (_Triangle(_range_triangle(X, origin, answers, root, every, first, last)),)
 
     (found,) = row_sums(part, len(X), work=4 * len(X) * q**2)
     return np.asarray((_Triangle(start) + found).R)
@@ -803,6 +847,7 @@ def _triangle(
 
 def _range_triangle(
     X: NDArray[Any],
+    origin: Reals,
     answers: Reals,
     root: Reals | None,
     kept: NDArray[np.bool_] | None,
@@ -817,13 +862,18 @@ def _range_triangle(
     tall = max(TALL, 4 * q)
     buffer = np.empty((min(BATCH * tall, stop - start), q))
     R = buffer[:0]
+    far = origin.any()
     for first in range(start, stop, len(buffer)):
         here: Any = slice(first, min(first + len(buffer), stop))
         if kept is not None:
             here = first + np.flatnonzero(kept[here])
         block = buffer[: len(answers[here])]
         block[:, 0] = 1.0
-        block[:, 1 : 1 + n] = X[here]
+        if far:
+            with np.errstate(invalid="ignore"):  # refused later
+                np.subtract(X[here], origin, out=block[:, 1 : 1 + n])
+        else:
+            block[:, 1 : 1 + n] = X[here]
         block[:, 1 + n :] = answers[here]
         if root is not None:
             with np.errstate(over="ignore", invalid="ignore"):  # refused later
@@ -834,33 +884,48 @@ def _range_triangle(
     return R
 
 
-def _solution(R: Reals, n: int, ridge: float, fit_intercept: bool, count: int) -> LeastSquares:
-    """Least squares from the triangle of √σ′ ∘ [1, X, y″].
+def _solution(
+    R: Reals, origin: Reals, ridge: float, fit_intercept: bool, count: int
+) -> LeastSquares:
+    """Least squares from the triangle of √σ′ ∘ [1, X − o, y″].
 
     The rows below the first are the triangle of the centred columns, the first one their means.
     """
-    rows = R[1:] if fit_intercept else R
+    n = len(origin)
+    rows = R[1:] if fit_intercept else _moved(R, origin)
     if len(rows) == 0:
         rows = np.zeros((1, R.shape[1]))
     X, Y = np.ascontiguousarray(rows[:, 1 : 1 + n]), np.ascontiguousarray(rows[:, 1 + n :])
     if fit_intercept:
-        # what rounding leaves of a constant column grows like the root of the number of rows
-        lengths = np.linalg.norm(R[:, 1 : 1 + n], axis=0)
-        X[:, np.linalg.norm(X, axis=0) <= max(8.0, np.sqrt(count)) * EPS * lengths] = 0.0
+        # in units of the largest number, whose square is in the range of a double
+        largest = np.maximum(np.abs(R[:, 1 : 1 + n]).max(axis=0), np.abs(R[0, 0] * origin))
+        unit = np.where(largest > 0, largest, 1.0)
+        spreads = np.linalg.norm(X / unit, axis=0)
+        lengths = np.linalg.norm(R[:, 1 : 1 + n] / unit, axis=0)
+        # what rounding leaves of a constant column grows like the root of the number of rows, but
+        # a spread below the last digit of the features themselves is none
+        rounding = np.maximum(
+            max(8.0, np.sqrt(count)) * EPS * lengths, 8 * EPS * np.abs(R[0, 0] * (origin / unit))
+        )
+        X[:, spreads <= rounding] = 0.0
     solution = weighted_least_squares(X, Y, np.ones(len(rows)), ridge=ridge, solver="qr")
     if not fit_intercept:
         return solution
     mean = R[0, 1:] / R[0, 0]
+    shift = origin + mean[:n]
+    slip = (shift - origin) - mean[:n]  # the rounding of the shift
+    center = mean[n:] + slip @ solution.coef
     slopes = solution.shifted_root
     assert slopes is not None
     root = np.zeros((n + 1, slopes.shape[1] + 1))
     root[0, 0] = 1 / abs(R[0, 0])
+    root[0, 1:] = slip @ slopes
     root[1:, 1:] = slopes
     return replace(
         solution,
-        intercept=mean[n:] - mean[:n] @ solution.coef,
-        center=mean[n:],
-        shift=mean[:n],
+        intercept=center - shift @ solution.coef,
+        center=center,
+        shift=shift,
         shifted_root=root,
         fit_intercept=True,
     )

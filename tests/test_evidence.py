@@ -12,6 +12,8 @@ from kdtheory.regression import distil_regression
 # Problems are standard normal with ten times as many rows as columns
 RTOL = 1e-10  # square of their condition times machine epsilon, with a factor 1000
 DENSITY = 1e-10  # a log density of some tens of numbers
+FLAT = 1e-7  # root of the rounding of a value at whose maximum a search may stop
+GRADED = 1e-2  # machine epsilon times the square of a condition of 1e6, with a factor 50
 DEVIATIONS = 4  # standard errors; three numbers for each of seven cases, with a fixed seed
 
 
@@ -237,6 +239,20 @@ def test_the_covariance_is_the_curvature_of_the_log_joint_density(intercept):
     assert_allclose(found.covariance, np.linalg.inv(-hessian), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("offset", [1e8, 1e30])
+def test_rows_of_weight_0_may_be_anywhere(offset):
+    problem = evidence_problem(m=100, fit_intercept=True)
+    counted = np.arange(100) < 40
+    some = {name: value[counted] if isinstance(value, np.ndarray) else value
+            for name, value in problem.items()}  # fmt: skip
+    for name in ("X", "y", "teacher"):
+        problem[name][~counted] += offset
+    found = maximum_evidence(**problem, sample_weight=counted.astype(float))
+    expected = maximum_evidence(**some)
+    for name in ("trust", "sigma", "sigma_teacher", "log_evidence", "coef", "intercept"):
+        assert_allclose(getattr(found, name), getattr(expected, name), rtol=FLAT, err_msg=name)
+
+
 def test_units_of_the_answers_are_units_of_the_noises():
     problem = evidence_problem()
     found = maximum_evidence(**problem)
@@ -334,6 +350,39 @@ NOT_IDENTIFIED = [
         r"the evidence has no maximum: it rises as labels outside `privileged` is fitted",
     ),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [14, 28, 29, 41])
+def test_weights_of_sixteen_orders_leave_the_evidence_of_given_noises(seed):
+    # at trust 1 the labels of I are no data, so that they may not rule the choice of a basis
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((6, 3))
+    X[:, 2] = X[:, 0] + 1e-4 * X[:, 2]
+    weights = 10.0 ** rng.uniform(-8, 8, 6)
+    inside = rng.random(6) < 0.5
+    y, s = rng.standard_normal((2, 6))
+    found = maximum_evidence(
+        X, y, s, privileged=inside, sample_weight=weights, trust=1.0, sigma=1.3, sigma_teacher=0.7
+    )
+    p = weights * np.where(inside, 0.7**-2, 1.3**-2)
+    rows = np.sqrt(p)[:, None] * X
+    residual = np.sqrt(p) * (np.where(inside, s, y) - X @ found.coef)
+    triangle = np.linalg.qr(rows, mode="r").diagonal()
+    twice = np.log(p).sum() - 3 * np.log(2 * np.pi) - 2 * np.log(np.abs(triangle)).sum()
+    assert_allclose(found.log_evidence, (twice - residual @ residual) / 2, rtol=GRADED)
+
+
+@pytest.mark.parametrize("ratio", [1e8, 1e10, 1e20])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_direction_that_only_a_feeble_teacher_sees_is_refused_with_a_way_out(seed, ratio):
+    rng = np.random.default_rng(seed)
+    X, inside = rng.standard_normal((20, 3)), np.arange(20) < 10
+    X[~inside, 2] = X[~inside, 0]
+    y, s = rng.standard_normal((2, 20))
+    data = {"privileged": inside, "trust": 1.0, "sigma": 1 / ratio, "sigma_teacher": ratio}
+    with pytest.raises(NotIdentifiedError, match="leave out columns, or give a `ridge`"):
+        maximum_evidence(X, y, s, **data)
+    assert np.isfinite(maximum_evidence(X, y, s, **data, ridge=ratio**2).log_evidence)
 
 
 @pytest.mark.parametrize(("change", "match"), NOT_IDENTIFIED)

@@ -211,6 +211,19 @@ def exact_least_squares(X, y):
     return np.array(w, dtype=float), np.sqrt(np.array(squares, dtype=float))
 
 
+def exact_inverse(matrix):
+    """Inverse in rational numbers, by Gauss and Jordan."""
+    n = len(matrix)
+    table = [[*row, *(Fraction(j == k) for k in range(n))] for j, row in enumerate(matrix)]
+    for j in range(n):
+        table[j] = [entry / table[j][j] for entry in table[j]]
+        for k in range(n):
+            if k != j:
+                factor = table[k][j]
+                table[k] = [u - factor * v for u, v in zip(table[k], table[j], strict=True)]
+    return np.array([row[n:] for row in table])
+
+
 def digits(found, expected):
     return -np.log10(np.max(np.abs(found / expected - 1)) + 1e-16)
 
@@ -338,6 +351,27 @@ def test_the_inverse_does_not_cover_even_with_known_noise():
     fit, truth = simulation(trust=0.5, sigma_teacher=1.0)
     blend = distil_regression(fit.X, fit.targets, None, fit_intercept=True)
     assert (coverage(blend, truth, sigma=1.0) > 0.99).all()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_ridge_leaves_columns_in_small_units_their_errors(known):
+    # shrunk by 1e18 and more: without their own unit they drown in the rounding of the others
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((8, 3)) * [1e-9, 1e-10, 1e5]
+    y, sigma = rng.standard_normal(8), 10.0 ** rng.uniform(-1, 1, 8)
+    fit = distil_regression(X, y, None, ridge=0.1, sigma=sigma)
+    found = inference(fit, sigma=sigma) if known else inference(fit, covariance="sandwich")
+    # the map from y to the estimate in rational numbers
+    exact = [[Fraction(x) for x in row] for row in X.tolist()]
+    weighted = [[Fraction(w) * x for x in row] for w, row in zip(sigma**-2.0, exact, strict=True)]
+    gram = [[sum(map(operator.mul, a, b)) for b in zip(*exact, strict=True)]
+            for a in zip(*weighted, strict=True)]  # fmt: skip
+    for j in range(3):
+        gram[j][j] += Fraction(0.1)
+    estimator = exact_inverse(gram) @ np.array(weighted).T
+    deviation = sigma if known else np.abs(fit.loo_residuals)
+    expected = np.sqrt(((estimator * deviation) ** 2).sum(axis=1).astype(float))
+    assert_allclose(found.standard_errors, expected, rtol=RTOL)
 
 
 # --- laws

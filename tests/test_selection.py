@@ -218,6 +218,42 @@ def test_an_object_of_weight_0_is_as_good_as_absent():
     assert_allclose(found.gcv_error, expected.gcv_error, rtol=RTOL)
 
 
+@pytest.mark.parametrize("offset", [1e8, 1e30, 1e200])
+@pytest.mark.parametrize("condition", [1.0, 1e6])  # the second has a fit for each trust
+def test_rows_of_weight_0_may_be_anywhere(offset, condition):
+    problem = one_problem(m=60, fit_intercept=True)
+    problem["X"][:, 3] = problem["X"][:, 0] + problem["X"][:, 3] / condition
+    counted = np.arange(60) < 20
+    some = {name: value[counted] if isinstance(value, np.ndarray) else value
+            for name, value in problem.items()}  # fmt: skip
+    for name in ("X", "y", "teacher"):
+        problem[name][~counted] += offset
+    expected = trust_path(**some, trusts=TRUSTS)
+    found = trust_path(**problem, sample_weight=counted.astype(float), trusts=TRUSTS)
+    assert found.fallbacks == expected.fallbacks == (0 if condition == 1 else len(TRUSTS))
+    for name in ("loo_error", "gcv_error", "coef", "intercept"):
+        assert_allclose(getattr(found, name), getattr(expected, name), rtol=RTOL * condition)
+
+
+def test_a_block_without_weight_sets_no_origin():
+    problem = one_problem(fit_intercept=True)
+    X, y, teacher, inside = (problem[name] for name in ("X", "y", "teacher", "privileged"))
+    ones = np.ones(24)
+    statistics = PathStatistics(4, fit_intercept=True)
+    far = Rows(X + 1e30, y[:, None], teacher[:, None], inside, ones, ones, 0 * ones)
+    for rows in (far, far._replace(X=X[:0], y=y[:0, None], sample_weight=ones[:0])):
+        statistics.update(rows)
+        assert statistics.origin is None
+        assert statistics.n_objects == statistics.total_weight == 0
+    near = far._replace(X=X, sample_weight=ones)
+    for rows in (near, far):
+        statistics.update(rows)
+    solutions = statistics.solutions(TRUSTS)
+    path, expected = solutions.path(solutions.sums(near)), trust_path(**problem, trusts=TRUSTS)
+    assert_allclose(path.loo_error, expected.loo_error, rtol=RTOL)
+    assert_allclose(path.coef[:, :, 0], expected.coef, rtol=RTOL)
+
+
 def test_a_common_factor_of_the_noises_changes_nothing():
     problem = one_problem(sigma=2.0, sigma_teacher=0.5)
     scaled = trust_path(**(problem | {"sigma": 2e5, "sigma_teacher": 0.5e5}))

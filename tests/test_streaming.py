@@ -25,7 +25,8 @@ SAME = 1e-13  # two orders of the same sum, condition of order 1
 # Longley with its column of ones and all columns of norm 1 has condition 4.3e4 (NIST certifies 15
 # digits): times machine epsilon, with a factor 10
 LONGLEY_RTOL = 1e-10
-FAR_RTOL = 1e-7  # machine epsilon times 1e8, with a factor 5: X itself has no more digits
+EPS = np.finfo(np.float64).eps
+FAR_FROM_0 = 1e-10  # digits of the distances from a mean, all of them, with a factor 1e5
 SLOPE = 1e-6  # error of a central difference over 2e-5
 
 # J. W. Longley, JASA 62 (1967), 819: employment; deflator, GNP, unemployed, armed, population, year
@@ -214,7 +215,87 @@ def test_features_around_1e8_keep_the_digits_that_they_have():
     blocks = [(X[k : k + 3000], y[k : k + 3000]) for k in range(0, 20_000, 3000)]
     solution = distil_blocks(blocks, fit_intercept=True)
     assert solution.rank == 2
-    assert_allclose(solution.coef, centred, rtol=FAR_RTOL)
+    assert_allclose(solution.coef, centred, rtol=FAR_FROM_0)
+
+
+def far_problem(offset, spread=64.0, **choices):
+    """Features that an offset does not round."""
+    rows = problem(seed=4, m=400, **choices)
+    rows.X = offset + np.round(64 * rows.X) / spread
+    rows.y = rows.X @ [3.0, -2.0, 1.0] - 2 * offset + rows.y
+    rows.teacher = rows.y + np.where(rows.privileged, np.sin(np.arange(400)), np.nan)
+    return rows
+
+
+OFFSETS = [(1e6, 64.0), (1e8, 64.0), (1e12, 64.0), (1e8, 4096.0), (-1e12, 64.0)]
+
+
+@pytest.mark.parametrize("p", [None, 2])
+@pytest.mark.parametrize(("offset", "spread"), OFFSETS)
+def test_an_offset_of_the_features_costs_no_digits(offset, spread, p):
+    rows = far_problem(offset, spread, trust=0.3, sigma=0.5, ridge=0.2, fit_intercept=True)
+    if p is not None:
+        rows.y, rows.teacher = (np.column_stack([one, 2 * one]) for one in (rows.y, rows.teacher))
+    fit = rows.in_memory()
+    in_chunks = distil_blocks(rows.blocks(range(1, 400, 23)), **rows.choices)
+    parts = [rows.factors(slice(k, k + 57)) for k in range(0, 400, 57)]
+    while len(parts) > 1:
+        parts.append(parts.pop(0).merge(parts.pop(0)))
+    (total,) = parts
+    beside_empty = rows.empty().merge(total).merge(rows.empty())
+    for factors in (in_chunks.factors, total, beside_empty):
+        solution = factors.solve(**rows.choices)
+        scale = np.abs(fit.coef).max()
+        assert_allclose(solution.coef, fit.coef, rtol=0, atol=FAR_FROM_0 * scale)
+        assert_allclose(solution.predict(rows.X), fit.fitted, rtol=4 * EPS, atol=FAR_FROM_0)
+        assert_allclose(solution.objective, fit.objective, rtol=FAR_FROM_0)
+        assert_allclose(solution.condition, fit.condition, rtol=FAR_FROM_0)
+        assert_allclose(solution.coef_trust_gradient, fit.coef_trust_gradient, rtol=FAR_FROM_0)
+        assert solution.rank == 3
+        assert not solution.no_op
+        on = rows.privileged
+        residuals = (rows.y - fit.fitted)[on] * (rows.teacher - fit.fitted)[on]
+        cross = np.tensordot(rows.weight[on], residuals, 1)
+        assert_allclose(solution.residual_moments.cross, cross, rtol=FAR_FROM_0)
+        for asked in (
+            {"covariance": "sandwich"},
+            {"covariance": "model", "sigma": 1.0, "sigma_teacher": 0.5},
+        ):
+            source = rows.blocks([100]) if asked["covariance"] == "sandwich" else None
+            found, expected = inferred(solution, source, **asked), inference(fit, **asked)
+            for name in ("standard_errors", "df"):
+                got, right = getattr(found, name), getattr(expected, name)
+                assert_allclose(got, right, rtol=FAR_FROM_0)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e5])
+def test_without_an_intercept_an_offset_is_only_a_condition(offset):
+    rows = far_problem(offset, trust=0.3, ridge=0.2)
+    fit = rows.in_memory()
+    halves = rows.factors(slice(0, 150)).merge(rows.factors(slice(150, 400)))
+    for solution in (rows.factors().solve(**rows.choices), halves.solve(**rows.choices)):
+        agree(solution, fit, rtol=1e2 * EPS * offset)
+        assert_allclose(solution.predict(rows.X), fit.fitted, rtol=0, atol=1e3 * EPS * offset)
+        found = inferred(solution, None, "model", sigma=1.0, sigma_teacher=1.0)
+        expected = inference(fit, sigma=1.0, sigma_teacher=1.0).standard_errors
+        assert_allclose(found.standard_errors, expected, rtol=1e2 * EPS * offset)
+
+
+def test_rows_of_weight_0_set_no_origin():
+    rows = problem(seed=2, fit_intercept=True)
+    far = DistilledFactors.empty(3).update(rows.X + 1e12, rows.y, sample_weight=np.zeros(60))
+    assert_array_equal(far.origin, np.zeros(3))
+    X = np.vstack([rows.X + 1e12, rows.X])
+    y, weight = np.tile(rows.y, 2), np.repeat([0.0, 1.0], 60)
+    expected = DistilledFactors.empty(3).update(rows.X, rows.y).solve(fit_intercept=True)
+    for factors in (
+        far.update(rows.X, rows.y),
+        DistilledFactors.empty(3).update(X, y, sample_weight=weight),
+        far.merge(DistilledFactors.empty(3).update(rows.X, rows.y)),
+        DistilledFactors.empty(3).update(rows.X, rows.y).merge(far),
+    ):
+        assert_array_equal(factors.origin, np.zeros(3))
+        assert_allclose(factors.solve(fit_intercept=True).coef, expected.coef, rtol=RTOL)
 
 
 # --- laws
@@ -463,12 +544,23 @@ def test_blocks_without_rows_and_of_weight_zero_change_nothing():
     agree(same.solve(trust=0.9), factors.solve(trust=0.9))
 
 
-@pytest.mark.parametrize("scale", [1e-140, 1e140])
-def test_sizes_of_the_features_do_not_matter(scale):
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("scale", [1e-200, 1e-165, 1e-140, 1e140, 1e160, 1e200])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_sizes_of_the_features_do_not_matter(scale, offset, fit_intercept):
     rows = problem()
-    plain = DistilledFactors.empty(3).update(rows.X, rows.y).solve()
-    scaled = DistilledFactors.empty(3).update(scale * rows.X, rows.y).solve()
-    assert_allclose(scale * scaled.coef, plain.coef, rtol=RTOL)
+    X = rows.X + offset
+    plain = DistilledFactors.empty(3).update(X, rows.y).solve(fit_intercept=fit_intercept)
+    scaled = DistilledFactors.empty(3).update(scale * X, rows.y).solve(fit_intercept=fit_intercept)
+    assert_allclose(scale * scaled.coef, plain.coef, rtol=RTOL * (1 + offset))
+
+
+@pytest.mark.parametrize("sigma", [1e-100, 1.0, 1e100])
+def test_the_size_of_the_noises_is_the_size_of_the_objective(sigma):
+    rows = problem()
+    plain = rows.factors().solve(trust=0.3)
+    scaled = rows.factors().solve(trust=0.3, sigma=sigma, sigma_teacher=sigma)
+    assert_allclose(scaled.objective * sigma**2, plain.objective, rtol=RTOL)
 
 
 @pytest.mark.parametrize("value", [0.1, 1e8, -1e15])
@@ -481,11 +573,18 @@ def test_a_constant_column_beside_the_intercept_is_0(value, m):
     factors = DistilledFactors.empty(2)
     for rows in np.array_split(np.arange(m), 7):
         factors = factors.update(X[rows], y[rows])
-    with pytest.warns(RankWarning, match=r"rank 1 with 2 column"):
-        solution = factors.solve(fit_intercept=True)
+    parts = [
+        DistilledFactors.empty(2).update(X[rows], y[rows])
+        for rows in np.array_split(np.arange(m), 13)
+    ]
+    while len(parts) > 1:
+        parts.append(parts.pop(0).merge(parts.pop(0)))
     expected = distil_regression(X[:, :1], y, None, fit_intercept=True)
-    assert_allclose(solution.coef, [expected.coef[0], 0], rtol=1e-10, atol=0)
-    assert_allclose(solution.intercept, expected.intercept, rtol=1e-10)
+    for one in (factors, parts[0]):
+        with pytest.warns(RankWarning, match=r"rank 1 with 2 column"):
+            solution = one.solve(fit_intercept=True)
+        assert_allclose(solution.coef, [expected.coef[0], 0], rtol=1e-10, atol=0)
+        assert_allclose(solution.intercept, expected.intercept, rtol=1e-10)
 
 
 # --- bad input
