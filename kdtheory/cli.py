@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +50,10 @@ def main() -> None:
         code = 2
     except typer.Abort:
         code = 130
+    except OSError as error:  # a closed pipe has ended the program before
+        with suppress(OSError):  # stderr may be as full
+            typer.echo(f"kdtheory: stdout or a file failed ({error.strerror})", err=True)
+        code = 2
     sys.exit(code)
 
 
@@ -170,7 +174,8 @@ def regress(
         str | None,
         typer.Option(
             metavar="NUMBER|WORD",
-            help="Trust in the teacher, in [0, 1], or its choice: loo, gcv, evidence. 0.5 if none.",
+            help="Trust in the teacher, in [0, 1], or its choice: loo, gcv, evidence (needs the "
+            "file in memory). 0.5 if none.",
         ),
     ] = None,
     sigma: Annotated[

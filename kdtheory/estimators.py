@@ -219,7 +219,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         reset: bool = True,
     ) -> dict[str, Any]:
         """Rows of (15) with the teacher's answers: the first arguments of `distil_regression`."""
-        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
+        self._require_words()
         if is_distributed(X):
             msg = f"`X` must hold its rows in memory here, got {type(X).__name__} of Dask"
             raise TypeError(msg)
@@ -265,6 +265,12 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
             "sample_weight": sample_weight,
         }
 
+    def _require_words(self) -> None:
+        """Check what not every way of solving looks at."""
+        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
+        check_choice("solver", self.solver, _SOLVERS)
+        _require_flag("fit_intercept", self.fit_intercept)
+
     def _fitted(self, rows: dict[str, Any], trust: Any, sigma: Any, sigma_teacher: Any) -> None:
         """Solve (15) for these rows and take the answer."""
         fit = distil_regression(
@@ -274,7 +280,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
             sigma_teacher=_level(sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=self.fit_intercept,
+            fit_intercept=bool(self.fit_intercept),
             solver=self.solver,
         )
         self._forget()
@@ -553,7 +559,7 @@ class DistilledRegressor(_Distilled):
 
     def _distributed_fit(self, **rows: Any) -> None:
         """Solve (15) for the rows of Dask collections."""
-        check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
+        self._require_words()
         factors = distilled_factors(**rows)
         self.__dict__.pop("feature_names_in_", None)
         self.n_features_in_ = factors.n_features
@@ -572,7 +578,7 @@ class DistilledRegressor(_Distilled):
             sigma_teacher=_level(self.sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=self.fit_intercept,
+            fit_intercept=bool(self.fit_intercept),
         )
         self._forget()
         self.solution_ = solution
@@ -752,7 +758,7 @@ class DistilledRegressorCV(_Distilled):
             sigma_teacher=_level(self.sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=self.fit_intercept,
+            fit_intercept=bool(self.fit_intercept),
             weights_kind=self.weights_kind,
         )
         return path, path.best(self.criterion) if taught else 0.0
@@ -774,13 +780,14 @@ class DistilledRegressorCV(_Distilled):
             sigma=self.sigma,
             sigma_teacher=self.sigma_teacher,
             ridge=self.ridge,
-            fit_intercept=self.fit_intercept,
+            fit_intercept=bool(self.fit_intercept),
         )
 
 
 _ROWS = ("X", "y", "teacher", "privileged", "sample_weight")
 _SPARSE = ("csr", "csc")
 _FLOATS = (np.float64, np.float32)
+_SOLVERS = ("auto", "cholesky", "qr", "svd", "lsmr")
 _NUMBERS = 2**22  # in a dense block of sparse rows: 32 MiB
 
 
@@ -857,6 +864,13 @@ def _level(noise: Any) -> Any:
     return 1.0 if noise is None else noise
 
 
+def _require_flag(name: str, value: Any) -> None:
+    """Refuse what is not True or False; any text would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        msg = f"`{name}` must be True or False, got {value!r}"
+        raise TypeError(msg)
+
+
 def _is_asked(teacher: Any) -> bool:
     """Whether it is an estimator or a function of the features, not the answers themselves."""
     return hasattr(teacher, "predict") or callable(teacher)
@@ -925,7 +939,12 @@ def _as_rows(features: Any, length: int) -> Any:
 
 def _asked(estimator: Any, method: str, features: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Answers of one estimator, or of a plain function, in the shape of the labels."""
-    answers = np.asarray(getattr(estimator, method, estimator)(features))
+    answers = getattr(estimator, method, estimator)(features)
+    try:
+        answers = np.asarray(answers)
+    except ValueError:
+        msg = f"`teacher` must answer with shape {shape}, got nested lengths that differ"
+        raise ValueError(msg) from None
     if answers.dtype.kind not in "fiub":
         msg = f"`teacher` must answer with real numbers, got dtype {answers.dtype}"
         raise TypeError(msg)
@@ -942,7 +961,7 @@ def _folds(
     """Objects on which the teacher is fitted and those that it answers, fold by fold."""
     if len(rows) == 0:
         return
-    if not hasattr(cross_fit, "split"):
+    if isinstance(cross_fit, str) or not hasattr(cross_fit, "split"):
         n_folds = check_count("cross_fit", cross_fit, least=2)
         if n_folds > len(rows):
             msg = f"`cross_fit` must be at most the {len(rows)} privileged object(s), got {n_folds}"

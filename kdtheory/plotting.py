@@ -484,7 +484,7 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     name : str
         Prefix of every identifier in it, so that several figures can share a page.
     title, description : str
-        Alternative text.
+        Alternative text. A character that XML does not allow becomes U+FFFD.
 
     Returns
     -------
@@ -510,8 +510,8 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     head, body = svg.split(">", 1)
     head = re.sub(r'\s(width|height|version)="[^"]*"', "", head)
     head += f' role="img" aria-labelledby="{name}-title {name}-desc"'
-    label = f'<title id="{name}-title">{escape(title)}</title>'
-    label += f'<desc id="{name}-desc">{escape(description)}</desc>'
+    label = f'<title id="{name}-title">{escape(_of_xml(title))}</title>'
+    label += f'<desc id="{name}-desc">{escape(_of_xml(description))}</desc>'
     return f"{head}>\n{label}{body}"
 
 
@@ -547,3 +547,8 @@ def _spread_out(n: int) -> NDArray[np.float64]:
     """Numbers n in [0, 1) that fill it evenly: multiples of the golden ratio, modulo 1."""
     fractions: NDArray[np.float64] = (np.arange(n) * (np.sqrt(5) - 1) / 2) % 1.0
     return fractions
+
+
+def _of_xml(text: str) -> str:
+    """The text with U+FFFD for each character that XML 1.0 does not allow."""
+    return re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)

@@ -11,8 +11,9 @@ import csv
 import gzip
 import math
 import os
+import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +28,13 @@ __all__ = ["ArrayBlocks", "Block", "Table", "read_ahead"]
 
 T = TypeVar("T")
 Column = str | int
+Rule = tuple[str, Callable[[Any], Any]]  # what a number must be, in words and as a test
 
 NUMBERS = 2**22  # in one block by default: 32 MiB of float64
 CSV_BYTES = 2**23  # of a CSV file read at once
 MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "#n/a", "#na"})
+# as Arrow compares them: as they are, in capitals, and as in NaN and None
+SPELLINGS = sorted({*MISSING, *map(str.upper, MISSING), "NaN", "-NaN", "None", "Null"})
 TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
@@ -126,8 +130,8 @@ class Table:
     Parameters
     ----------
     path : path_like
-        A file that ends in .parquet or .pq; .csv or .csv.gz, with a header; or .npy, a matrix
-        whose columns are called 0, 1, 2, ….
+        A file that ends in .parquet or .pq; .csv or .csv.gz, in UTF-8 and with a header; or .npy,
+        a matrix whose columns are called 0, 1, 2, ….
     target : str or int
         Column of y.
     teacher : str or int, optional
@@ -138,15 +142,19 @@ class Table:
         be an answer in `teacher`.
     features : sequence of str or int, optional
         Columns of X, in this order; by default all other numeric columns. A column of a CSV is
-        numeric if its first cell is a number or empty.
+        numeric if its first cell is a number, be it infinite, or empty.
     weight : str or int, optional
         Column of c.
 
     Attributes
     ----------
     path : pathlib.Path
+    columns : dict of str to bool
+        Name of each column of the file, and whether it is numeric.
     names : tuple of str
         Names of the features.
+    roles : dict of str to str
+        Column of each other part of the problem: target, teacher, privileged, weight.
     n_rows : int or None
         Number of rows; None for a CSV, which does not say.
     n_bytes : int
@@ -157,8 +165,8 @@ class Table:
     ValueError
         If the file cannot be read, is cut off, has no rows, or has a name with another ending; if
         a column is missing, not numeric, there twice, or named for two parts. While reading: if a
-        cell is empty or not a finite number, with its row (of a CSV its line, from 1, the header
-        included).
+        cell is empty or not a finite number, with its row, from 0 (of a CSV its line, from 1, the
+        header included).
     ImportError
         If pyarrow is not installed and the file is not .npy.
 
@@ -194,16 +202,16 @@ class Table:
             msg = f"`privileged` must be None without a teacher, got {privileged!r}"
             raise ValueError(msg)
         roles = {"target": target, "teacher": teacher, "privileged": privileged, "weight": weight}
-        self._roles: dict[str, str] = {}
+        self.roles: dict[str, str] = {}
         for role, name in roles.items():
             if name is not None:
-                _require_free(role, str(name), self._roles)
-                self._roles[role] = str(name)
-        columns = self._columns
+                _require_free(role, str(name), self.roles)
+                self.roles[role] = str(name)
+        columns = self.columns
         _require_unique("column names", list(columns), self.path)
-        for role, name in self._roles.items():
+        for role, name in self.roles.items():
             _require_there(role, name, columns)
-        taken = set(self._roles.values())
+        taken = set(self.roles.values())
         if features is None:
             chosen = [name for name, numeric in columns.items() if numeric and name not in taken]
         else:
@@ -213,9 +221,9 @@ class Table:
             raise ValueError(msg)
         for name in chosen:
             _require_there("features", name, columns)
-            _require_free("features", name, self._roles)
+            _require_free("features", name, self.roles)
         _require_unique("`features`", chosen, self.path)
-        for name in [*chosen, *(v for r, v in self._roles.items() if r != "privileged")]:
+        for name in [*chosen, *(v for r, v in self.roles.items() if r != "privileged")]:
             if not columns[name]:
                 self._refuse_text(name)
         self.names = tuple(chosen)
@@ -246,7 +254,7 @@ class Table:
         Block
             In float64 (float32 if the .npy file is); finite, but for the teacher outside I.
         """
-        rows = _rows_of_block(rows, len(self.names) + len(self._roles))
+        rows = _rows_of_block(rows, len(self.names) + len(self.roles))
         read = {"parquet": self._parquet, "csv": self._csv, "npy": self._npy}[self._kind]
         first = 0
         for cells, share in read_ahead(self._checked(read(rows))):
@@ -258,22 +266,72 @@ class Table:
             msg = f"`path` must be a file with at least one row, got '{self.path}'"
             raise ValueError(msg)
 
+    def find_bad_cell(
+        self, names: Sequence[str] | None = None, rules: Mapping[str, Rule] | None = None
+    ) -> None:
+        """Read a CSV slowly up to the first cell that is not what it must be, and refuse it.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Columns to look at; by default those of the problem.
+        rules : mapping of str to (str, callable), optional
+            What the finite numbers of a column must be besides: in words, and as a test.
+
+        Raises
+        ------
+        ValueError
+            With column, rule, cell and line. If nothing is found, or the file is no CSV, nothing
+            happens.
+        """
+        if self._kind != "csv":
+            return
+        looked_at = [*self.names, *self.roles.values()] if names is None else names
+        mask, teacher = self.roles.get("privileged"), self.roles.get("teacher")
+        with _CsvRows(self.path) as lines:
+            header = next(lines)
+            for cells in lines:
+                where = f"in line {lines.line_num} of '{self.path}'"
+                if len(cells) != len(header):
+                    msg = f"every row must have {len(header)} cells, got {len(cells)} {where}"
+                    raise ValueError(msg)
+                row = dict(zip(header, cells, strict=True))
+                inside = True if mask is None else TRUTH.get(row[mask].strip().lower())
+                for name in looked_at:
+                    if name == mask:
+                        rule = None if inside is not None else "true or false"
+                    else:
+                        free = name == teacher and (mask is None or inside is False)
+                        rule = _broken_rule(
+                            row[name], (rules or {}).get(name), free=free, masked=mask is not None
+                        )
+                    if rule is not None:
+                        # blanks are shown where they are what is wrong
+                        cell = row[name] if rule.endswith("nothing") else row[name].strip()
+                        shown = repr(cell) if cell else "nothing"
+                        msg = f"column {name!r} must hold {rule}, got {shown} {where}"
+                        raise ValueError(msg)
+
     @cached_property
-    def _columns(self) -> dict[str, bool]:
+    def columns(self) -> dict[str, bool]:
         """Name of each column, and whether it is numeric. Twice the same name is refused."""
         if self._kind == "npy":
             return {str(j): True for j in range(self._header[1][1])}
         if self._kind == "csv":
-            with _csv_rows(self.path) as lines:
+            with _CsvRows(self.path) as lines:
                 names = next(lines, None)
                 first = next(lines, None)
-            if not names or first is None:
+            if names is None or first is None:
                 msg = f"`path` must be a file with at least one row, got '{self.path}'"
+                raise ValueError(msg)
+            # what is not UTF-8 has become a surrogate, which UTF-8 cannot hold
+            if any("\0" in name or re.search("[\ud800-\udfff]", name) for name in names):
+                msg = f"`path` must be a CSV file in UTF-8, got column names {names[:3]!r}"
                 raise ValueError(msg)
             _require_unique("column names", names, self.path)
             cells = [*first, *[""] * (len(names) - len(first))]
             return {
-                name: _is_missing(cell) or _is_number(cell)
+                name: _is_missing(cell) or _number(cell) is not None
                 for name, cell in zip(names, cells, strict=False)
             }
         types = _pyarrow().types
@@ -284,7 +342,9 @@ class Table:
 
     def _refuse_text(self, name: str) -> None:
         if self._kind == "csv":
-            self._find_bad_cell([name])
+            self.find_bad_cell([name])
+            msg = f"column {name!r} of '{self.path}' must be numeric, got words in its first row"
+            raise ValueError(msg)
         kind = self._open_parquet().schema_arrow.field(name).type
         msg = f"column {name!r} of '{self.path}' must be numeric, got {kind}"
         raise ValueError(msg)
@@ -309,13 +369,13 @@ class Table:
         if suspicious:
             for j, name in enumerate(self.names):
                 self._require_finite(name, X[:, j], first)
-        self._require_finite(self._roles["target"], y, first)
+        self._require_finite(self.roles["target"], y, first)
         weight = cells.get("weight")
         if weight is not None:
-            self._require_finite(self._roles["weight"], weight, first)
+            self._require_finite(self.roles["weight"], weight, first)
         teacher, mask = cells.get("teacher"), cells.get("privileged")
         if teacher is not None:
-            name = self._roles["teacher"]
+            name = self.roles["teacher"]
             mask = ~np.isnan(teacher) if mask is None else self._truth(mask, first)
             self._require_finite(name, np.where(mask, teacher, 0.0), first)
         return Block(X, y, teacher, mask, weight)
@@ -325,7 +385,7 @@ class Table:
         wrong = ~(truth | (values == 0))
         if wrong.any():
             at = int(np.argmax(wrong))
-            self._refuse_cell(self._roles["privileged"], first + at, values[at], "true or false")
+            self._refuse_cell(self.roles["privileged"], first + at, values[at], "true or false")
         return truth
 
     def _require_finite(self, name: str, values: NDArray[Any], first: int) -> None:
@@ -336,12 +396,14 @@ class Table:
 
     def _refuse_cell(self, name: str, row: int, value: Any, rule: str) -> None:
         if self._kind == "csv":
-            self._find_bad_cell([name])  # which knows the line and what is written there
+            self.find_bad_cell([name])  # which knows the line and what is written there
         if isinstance(value, str):
             shown = repr(value)
         else:
             shown = "nothing" if np.isnan(value) else str(float(value))
-        msg = f"column {name!r} of '{self.path}' must hold {rule}, got {shown} in row {row}"
+        msg = (
+            f"column {name!r} of '{self.path}' must hold {rule}, got {shown} in row {row} (from 0)"
+        )
         raise ValueError(msg)
 
     @cached_property
@@ -374,7 +436,7 @@ class Table:
 
     def _npy(self, rows: int) -> Iterator[tuple[dict[str, Any], float]]:
         start, (m, width), by_columns, dtype = self._header
-        place = {role: int(name) for role, name in self._roles.items()}
+        place = {role: int(name) for role, name in self.roles.items()}
         chosen: Any = [int(name) for name in self.names]
         if chosen == list(range(chosen[0], chosen[-1] + 1)):
             chosen = slice(chosen[0], chosen[-1] + 1)
@@ -409,7 +471,7 @@ class Table:
 
     def _parquet(self, rows: int) -> Iterator[tuple[dict[str, Any], float]]:
         pa = _pyarrow()
-        wanted = [*self.names, *self._roles.values()]
+        wanted = [*self.names, *self.roles.values()]
         assert self.n_rows is not None
         done = 0
         columns = list(dict.fromkeys(wanted))
@@ -435,7 +497,7 @@ class Table:
         cells: dict[str, Any] = {"features": X.T}
         return cells | {
             role: (_marks if role == "privileged" else _numbers)(batch.column(name))
-            for role, name in self._roles.items()
+            for role, name in self.roles.items()
         }
 
     def _csv(self, rows: int) -> Iterator[tuple[dict[str, Any], float]]:
@@ -443,10 +505,10 @@ class Table:
         pa = _pyarrow()
         import pyarrow.csv as arrow_csv
 
-        wanted = list(dict.fromkeys([*self.names, *self._roles.values()]))
+        wanted = list(dict.fromkeys([*self.names, *self.roles.values()]))
         types = dict.fromkeys(wanted, pa.float64())
-        if "privileged" in self._roles:
-            types[self._roles["privileged"]] = pa.string()
+        if "privileged" in self.roles:
+            types[self.roles["privileged"]] = pa.string()
         done = 0
         try:
             with arrow_csv.open_csv(
@@ -454,52 +516,24 @@ class Table:
                 read_options=arrow_csv.ReadOptions(block_size=CSV_BYTES),
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
-                    include_columns=wanted, column_types=types, null_values=_spellings(MISSING)
+                    include_columns=wanted, column_types=types, null_values=SPELLINGS
                 ),
             ) as reader:
                 for batch in reader:
                     done += CSV_BYTES
                     yield self._cells(batch), done / self.n_bytes
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            self._find_bad_cell(wanted)
+            self.find_bad_cell(wanted)
             self._refuse_file("CSV", error)
-
-    def _find_bad_cell(self, wanted: Sequence[str]) -> None:
-        """Read a CSV slowly up to the first cell, of these columns, that is not what it must be."""
-        mask = self._roles.get("privileged")
-        may_be_missing = self._roles.get("teacher")
-        with _csv_rows(self.path) as lines:
-            names = next(lines)
-            for cells in lines:
-                if not cells:
-                    continue
-                where = f"in line {lines.line_num} of '{self.path}'"
-                if len(cells) != len(names):
-                    msg = f"every row must have {len(names)} cells, got {len(cells)} {where}"
-                    raise ValueError(msg)
-                row = dict(zip(names, cells, strict=True))
-                inside = mask is None or TRUTH.get(row[mask].strip().lower())
-                for name in wanted:
-                    cell = row[name].strip()
-                    if name == mask:
-                        good, rule = cell.lower() in TRUTH, "true or false"
-                    elif name == may_be_missing and _is_missing(cell):
-                        good, rule = mask is None or not inside, "a finite number"
-                    else:
-                        good, rule = _is_number(cell), "a finite number"
-                    if not good:
-                        shown = repr(cell) if cell else "nothing"
-                        msg = f"column {name!r} must hold {rule}, got {shown} {where}"
-                        raise ValueError(msg)
 
 
 class _CsvRows:
-    """Rows of a CSV file as lists of strings, with `line_num`."""
+    """Rows of a CSV file as lists of strings, without blank lines, with `line_num`."""
 
     def __init__(self, path: Path) -> None:
         opened = gzip.open if path.suffix == ".gz" else open
         self._path = path
-        self._file = opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+        self._file = opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._reader = csv.reader(self._file)
 
     def __enter__(self) -> "_CsvRows":
@@ -513,18 +547,18 @@ class _CsvRows:
 
     def __next__(self) -> list[str]:
         try:
-            return next(self._reader)
+            return next(row for row in self._reader if row)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            msg = f"`path` must be a whole CSV file, got {self._path} ({error})"
+            msg = f"`path` must be a whole CSV file, got '{self._path}' ({_one_line(error)})"
+            raise ValueError(msg) from error
+        except csv.Error as error:
+            where = f"line {self.line_num} of '{self._path}'"
+            msg = f"`path` must be a CSV file, got {where} ({_one_line(error)})"
             raise ValueError(msg) from error
 
     @property
     def line_num(self) -> int:
         return self._reader.line_num
-
-
-def _csv_rows(path: Path) -> _CsvRows:
-    return _CsvRows(path)
 
 
 def _rows_of_block(rows: int | None, width: int) -> int:
@@ -595,17 +629,28 @@ def _is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
 
 
-def _is_number(cell: str) -> bool:
+def _number(cell: str) -> float | None:
+    """What Arrow reads there; None if it reads no number."""
     try:
-        return math.isfinite(float(cell)) and "_" not in cell
+        return float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:
-        return False
+        return None
 
 
-def _spellings(words: Iterable[str]) -> list[str]:
-    """As they are, in capitals, and as in NaN and None."""
-    special = {"NaN", "-NaN", "None", "Null"}
-    return sorted({*words, *(word.upper() for word in words), *special})
+def _broken_rule(cell: str, more: Rule | None, *, free: bool, masked: bool) -> str | None:
+    """What a cell must hold and does not, in words; `free`: that of a teacher outside I."""
+    number = _number(cell)
+    if cell in SPELLINGS or (number is not None and math.isnan(number)):
+        return None if free else "a finite number"
+    if free and (_is_missing(cell) or (masked and number is None)):
+        return "a number or nothing"
+    if free and masked:
+        return None
+    if number is None or not math.isfinite(number):
+        return "a finite number"
+    if more is not None and not more[1](number):
+        return more[0]
+    return None
 
 
 def _one_line(error: BaseException) -> str:

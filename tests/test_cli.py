@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,6 +312,39 @@ def test_regress_runs_as_a_program(table, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_stdout_that_is_full_is_one_line(table, more):
+    command = [sys.executable, "-m", "kdtheory", "regress", table, *ANSWERS, *more]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 2
+        assert "No space left on device" in one_line(done.stderr)
+        both = subprocess.run(command, stdout=full, stderr=full, check=False, timeout=120)
+    assert both.returncode == 2
+
+
+def test_output_that_fails_is_one_line(run, table, monkeypatch):
+    monkeypatch.setattr(cli.json, "dumps", lambda *_, **__: fails())
+
+    def fails():
+        raise OSError(5, "Input/output error")
+
+    code, out, err = run("regress", table, *ANSWERS, "--json")
+    assert (code, out) == (2, "")
+    assert one_line(err) == "kdtheory: stdout or a file failed (Input/output error)\n"
+
+
+def test_whoever_has_read_enough_gets_no_complaint(table):
+    command = [sys.executable, "-m", "kdtheory", "regress", table, *ANSWERS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == 1
+
+
 def test_disk_that_fills_up_leaves_no_half_written_files(run, table, monkeypatch, tmp_path):
     def full(*_args, **_options):
         raise OSError(28, "No space left on device")
@@ -332,7 +366,7 @@ def test_disk_that_fills_up_leaves_no_half_written_files(run, table, monkeypatch
         (["--features", "a,z"], "`features` must be a column, got 'z'"),
         (["--features", "a,y"], "`features` must not name 'y', which is the target column"),
         (["--features", "a,,b"], "`features` must be a column, got ''"),
-        (["--weight", "a"], "column 'a' must hold weights of at least 0, got -"),
+        (["--weight", "a"], "column 'a' must hold weights of at least 0, got '-"),
         (["--trust", "1.5"], "`trust` must be in [0, 1], got 1.5"),
         (
             ["--trust", "best"],
@@ -346,6 +380,10 @@ def test_disk_that_fills_up_leaves_no_half_written_files(run, table, monkeypatch
         (["--convention", "x"], "`convention` must be 'precision' or 'printed', got 'x'"),
         (["--weights-kind", "x"], "`weights_kind` must be 'precision' or 'frequency', got 'x'"),
         (["--trust", "evidence"], "all objects are privileged"),
+        (
+            ["--trust", "evidence", "--weights-kind", "frequency"],
+            "`weights_kind` must be 'precision' for the trust 'evidence', got 'frequency'",
+        ),
         (["--out", ""], "`--out` must be a folder that can be written, got ''"),
         (["--dask", "nonsense"], "`dask` must be the address of a running scheduler, got 'nons"),
         (["--nonsense"], "--nonsense"),

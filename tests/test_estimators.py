@@ -922,6 +922,12 @@ def test_mask_of_nobody_is_no_teacher(data):
         ({}, {"teacher": lambda X: X[:, 0] * np.inf}, ValueError, "`teacher` must be finite"),
         ({"cross_fit": 1}, {"teacher": Ridge()}, ValueError, "`cross_fit` must be at least 2"),
         ({"cross_fit": 2.5}, {"teacher": Ridge()}, TypeError, "`cross_fit` must be an integer"),
+        ({"cross_fit": "a"}, {"teacher": Ridge()}, TypeError, "`cross_fit` must be an int.*'a'"),
+        ({"fit_intercept": "no"}, {}, TypeError, "`fit_intercept` must be True or False, got 'no'"),
+        (
+            {}, {"teacher": lambda X: [[1.0], [1.0, 2.0]] * len(X)}, ValueError,
+            r"`teacher` must answer with shape \(\d+,\), got nested lengths that differ",
+        ),
         ({"cross_fit": 41}, {"teacher": Ridge()}, ValueError, r"`cross_fit` must be at most the"),
         ({"cross_fit": 3}, {"teacher": np.sin}, TypeError, "`cross_fit` needs a `teacher` with"),
     ],
@@ -930,6 +936,13 @@ def test_bad_input_is_named(data, settings, change, error, match):
     with pytest.raises(error, match=match) as caught:
         DistilledRegressor(**settings).fit(**{**data, **change})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("student", [DistilledRegressor, DistilledRegressorCV])
+def test_flag_that_is_a_word_is_refused(data, student):
+    with pytest.raises(TypeError, match="`fit_intercept` must be True or False, got 'no'"):
+        student(fit_intercept="no").fit(**data)
+    assert student(fit_intercept=np.bool_(False)).fit(**data).intercept_ == 0
 
 
 def test_folds_must_leave_out_each_object_once(data):
@@ -942,6 +955,9 @@ def test_folds_must_leave_out_each_object_once(data):
 
 
 def test_what_blocks_cannot_do_is_named(data):
+    for name, words in {"solver": "`solver` must be", "fit_intercept": "`fit_inter.* 'x'"}.items():
+        with pytest.raises((TypeError, ValueError), match=words):
+            DistilledRegressor(**{name: "x"}).partial_fit(**data)
     with pytest.raises(ValueError, match="`cross_fit` must be None in partial_fit, got 3"):
         DistilledRegressor(cross_fit=3).partial_fit(**data)
     with pytest.raises((TypeError, ValueError), match="`sigma` must be"):

@@ -198,6 +198,13 @@ def test_svg_is_the_same_bytes_whatever_the_settings_and_leaves_them(name):
 # --- limits
 
 
+def test_character_that_xml_forbids_is_replaced():
+    words = "a\x00b\x1bc\ufffe\ud800\t<d>é\U0001f600"
+    svg = plotting.to_svg(FIGURES["targets"](), name="x", title=words, description=words)
+    root = ET.fromstring(svg)
+    assert root[0].text == root[1].text == "a\ufffdb\ufffdc\ufffd\ufffd\t<d>é\U0001f600"
+
+
 def test_uniform_density_needs_no_contour():
     svg = plotting.to_svg(
         plotting.simplex_density(np.zeros(3), ["a", "b", "c"]),

@@ -355,6 +355,8 @@ def test_a_mask_is_true_or_false_and_true_only_with_an_answer(tmp_path, ending, 
     [
         ("y,a\n1,2\n3,x\n", "column 'a' must hold a finite number, got 'x' in line 3 of"),
         ("y,a\n1,2\n3,1_0\n", "got '1_0' in line 3"),
+        ("y,a\n1,2\n3,１\n", "got '１' in line 3"),
+        ("y,a\n1,2\n3,\v1\n", "must be a whole CSV file, got .*column #1"),
         ("y,a\n1,2\n\n3,x\n", "got 'x' in line 4"),
         ("y,a\n\n\n", "must be a file with at least one row"),
         ("y,a\n1,2\n3\n", r"every row must have 2 cells, got 1 in line 3"),
@@ -366,9 +368,110 @@ def test_a_mask_is_true_or_false_and_true_only_with_an_answer(tmp_path, ending, 
 )
 def test_a_bad_csv_is_named_with_its_line(tmp_path, text, match):
     path = tmp_path / "bad.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=match):
         list(Table(path, target="y"))
+
+
+MASKED = {"target": "y", "teacher": "s", "privileged": "told"}
+
+
+def masked_csv(folder, *cells):
+    """Rows of nobody's answers, and then some of these answers and features outside I."""
+    path = folder / "masked.csv"
+    rows = [f"{a},1,{s},False" for s, a in cells]
+    path.write_text("\n".join(["a,y,s,told", *rows, "3,1,2,True"]) + "\n")
+    return path
+
+
+def test_infinite_answer_outside_the_mask_is_legal_in_every_line(tmp_path):
+    path = masked_csv(tmp_path, ("inf", 1), ("", 2), ("-Infinity", 3))
+    assert_array_equal(joined(Table(path, **MASKED)).privileged, [False, False, False, True])
+
+
+def test_cell_that_is_legal_outside_the_mask_does_not_take_the_blame(tmp_path):
+    path = masked_csv(tmp_path, ("inf", 1), ("nan", 2), ("", 3), (7, "abc"))
+    with pytest.raises(
+        ValueError, match=r"column 'a' must hold a finite number, got 'abc' in li.* 5"
+    ):
+        list(Table(path, **MASKED))
+
+
+@pytest.mark.parametrize("cell", [" ", "abc", " NA", "nA"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_cell_outside_the_mask_that_no_reader_takes_is_named(tmp_path, cell, before):
+    path = masked_csv(tmp_path, *[(1, 1)] * before, (cell, 2))
+    words = f"column 's' must hold a number or nothing, got '{cell}' in line {before + 2} of"
+    with pytest.raises(ValueError, match=words):
+        list(Table(path, **MASKED))
+
+
+def test_blank_answer_without_a_mask_is_named(tmp_path):
+    path = masked_csv(tmp_path, (1, 1), ("  ", 2))
+    with pytest.raises(ValueError, match="'s' must hold a number or nothing, got '  ' in line 3"):
+        list(Table(path, target="y", teacher="s", features=["a"]))
+
+
+def test_infinite_first_cell_is_refused_and_not_taken_for_a_column_of_words(tmp_path):
+    path = written(tmp_path, "csv", {"y": [1, 2], "a": [1, 2], "b": ["inf", 2]})
+    with pytest.raises(
+        ValueError, match="column 'b' must hold a finite number, got 'inf' in line 2"
+    ):
+        list(Table(path, target="y"))
+
+
+def test_words_that_no_search_finds_are_still_a_csv(tmp_path, monkeypatch):
+    monkeypatch.setattr(Table, "find_bad_cell", lambda *_: None)
+    with pytest.raises(ValueError, match=r"column 'who' of '.*csv' must be numeric, got words in"):
+        Table(written(tmp_path, "csv"), target="y", features=["who"])
+
+
+@pytest.mark.parametrize("line", [2, 3])
+def test_cell_beyond_all_measure_is_one_line(tmp_path, line):
+    path = tmp_path / "wide.csv"
+    rows = ["1,2"] * (line - 2) + ["1," + "x" * 140_000]
+    path.write_text("\n".join(["y,a", *rows]))
+    with pytest.raises(
+        ValueError, match=f"`path` must be a CSV file, got line {line} .*field"
+    ) as e:
+        list(Table(path, target="y", features=["a"]))
+    assert len(str(e.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_csv_that_is_not_utf_8_is_told(tmp_path, encoding):
+    path = tmp_path / "foreign.csv"
+    path.write_text("y,größe\n1,2\n3,4\n", encoding=encoding)
+    with pytest.raises(ValueError, match="`path` must be a CSV file in UTF-8, got column names"):
+        Table(path, target="y")
+
+
+def test_foreign_letter_in_a_number_is_named(tmp_path):
+    path = tmp_path / "foreign.csv"
+    path.write_bytes(b"y,a\n1,2\n3,4\xb0\n")
+    with pytest.raises(
+        ValueError, match=r"column 'a' must hold a finite number, got '4.*' in line 3"
+    ):
+        list(Table(path, target="y"))
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n\n"])
+def test_blank_lines_before_the_header_are_none_of_it(tmp_path, blank):
+    path = tmp_path / "late.csv"
+    path.write_text(blank + "y,a\n1,2\n\n3,4\n", newline="")
+    assert_array_equal(joined(Table(path, target="y")).X, [[2.0], [4.0]])
+    path.write_text(blank + "y,a\n1,2\n3,x\n", newline="")
+    with pytest.raises(ValueError, match=f"got 'x' in line {blank.count(chr(10)) + 3} of"):
+        list(Table(path, target="y"))
+
+
+def test_search_knows_what_the_numbers_must_be_besides(tmp_path):
+    path = written(tmp_path, "csv")
+    even = {"a": ("even numbers", lambda number: number % 2 == 0)}
+    with pytest.raises(ValueError, match="column 'a' must hold even numbers, got '1' in line 2 of"):
+        Table(path, **ROLES).find_bad_cell(rules=even)
+    Table(path, **ROLES).find_bad_cell(["b"], even)
+    Table(written(tmp_path, "parquet"), **ROLES).find_bad_cell(rules=even)  # has no lines
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])
@@ -413,7 +516,7 @@ def test_a_cell_of_a_matrix_file_is_named(tmp_path):
     matrix[7, 1] = np.nan
     table = Table(npy(tmp_path, matrix), target=0)
     with pytest.raises(
-        ValueError, match=r"column '1' of .* must hold a finite .* nothing in row 7"
+        ValueError, match=r"column '1' of .* must hold a finite .* nothing in row 7 \(from 0\)"
     ):
         list(table.blocks(rows=3))
 

@@ -345,6 +345,13 @@ def test_single_precision_features_are_computed_in_double():
     assert_allclose(found.loo_error, path.loo_error, rtol=RTOL)
 
 
+def test_a_boolean_of_numpy_is_a_boolean():
+    problem = one_problem()
+    path = trust_path(**problem, trusts=TRUSTS, fit_intercept=np.True_)
+    expected = trust_path(**problem, trusts=TRUSTS, fit_intercept=True)
+    assert_array_equal(path.loo_error, expected.loo_error)
+
+
 # --- limits
 
 
