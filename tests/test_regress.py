@@ -712,7 +712,7 @@ def test_file_that_a_cluster_cannot_cut_is_refused(tmp_path, scheduler):
         ("tcp://127.0.0.1:1", "no answer in 0.2 s|refused|Timed out"),
         ("foo://x:1", "unknown address scheme"),
         ("tls://127.0.0.1:1", "TLS"),
-        ("ucx://127.0.0.1:1", "UCX|ucx|connect"),
+        ("ucx://127.0.0.1:1", "UCX|ucx|ucp|connect"),
     ],
 )
 def test_cluster_that_does_not_answer_is_told(file, address, words, monkeypatch):
