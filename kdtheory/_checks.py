@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "check_answers",
     "check_callable",
     "check_choice",
     "check_count",
@@ -321,6 +322,16 @@ def check_features(name: str, value: Any) -> Any:
         raise ValueError(msg)
     check_real_array(name, compressed.data)
     return compressed.astype(np.float64)
+
+
+def check_answers(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Finite answers in float64, one or several for each object."""
+    answers = check_real_array(name, value).astype(np.float64, copy=False)
+    if answers.ndim not in (1, 2) or answers.size == 0:
+        shape = answers.shape
+        msg = f"`{name}` must have shape (m,) or (m, p) with p at least 1, got shape {shape}"
+        raise ValueError(msg)
+    return answers
 
 
 def check_masked_array(

@@ -399,9 +399,11 @@ class _Problem:
     ridge: float
     fit_intercept: bool
 
-    def blocks(self, *, rows: int = ROWS) -> Iterator[tuple[slice, Reals]]:
+    def blocks(
+        self, start: int = 0, stop: int | None = None, *, rows: int = ROWS
+    ) -> Iterator[tuple[slice, Reals]]:
         """Dense blocks of X, with zeros for rows of weight 0, which may be of any size."""
-        for place, block in dense_blocks(self.X, rows=rows):
+        for place, block in dense_blocks(self.X, start, stop, rows=rows):
             absent = self.weights[place] == 0
             yield place, np.where(absent[:, None], 0.0, block) if absent.any() else block
 
@@ -411,22 +413,15 @@ class _Problem:
         W = theta[-X.shape[1] :]
         b = theta[0] if self.fit_intercept else np.zeros(Y.shape[1])
         centred = bool(shift.any())
-        total, slope = np.zeros(Y.shape[1]), np.zeros_like(W)
         if _is_sparse(X) and not centred:
             residuals = weights[:, None] * (Y - X @ W)
-            slope = X.T @ residuals
-        elif _is_sparse(X):
-            # as dense blocks: the mean is subtracted before anything cancels
-            for rows, block in self.blocks():
-                residuals = weights[rows, None] * (Y[rows] - b - (block - shift) @ W)
-                total += residuals.sum(axis=0)
-                slope += (block - shift).T @ residuals
+            total, slope = np.zeros(Y.shape[1]), X.T @ residuals
         else:
-
+            # as dense blocks: the mean is subtracted before anything cancels
             def part(start: int, stop: int) -> tuple[Reals, Reals]:
                 total, slope = np.zeros(Y.shape[1]), np.zeros_like(W)
-                for rows in _row_slices(start, stop):
-                    block = X[rows] - shift if centred else X[rows]
+                for rows, features in self.blocks(start, stop):
+                    block = features - shift if centred else features
                     residuals = weights[rows, None] * (Y[rows] - b - block @ W)
                     total += residuals.sum(axis=0)
                     slope += block.T @ residuals
@@ -439,15 +434,12 @@ class _Problem:
 
     def corrected_root(self, shift: Reals, V: Reals) -> Reals:
         """V(1 + F)^-½ with F = Vᵀ A V − 1: the errors of A are divided by its condition."""
-        import scipy.linalg
-
         roots = np.sqrt(self.weights)[:, None]
         n = len(shift)
 
         def part(start: int, stop: int) -> tuple[Reals]:
             gram = np.zeros((V.shape[1], V.shape[1]))
-            for place, block in dense_blocks(self.X[start:stop]):
-                rows = slice(start + place.start, start + place.stop)
+            for rows, block in self.blocks(start, stop):
                 image = (block - shift) @ V[-n:]
                 if self.fit_intercept:
                     image += V[0]
@@ -458,8 +450,7 @@ class _Problem:
         m = len(roots)
         (gram,) = row_sums(part, m, work=3 * m * n * n)
         gram += self.ridge * V[-n:].T @ V[-n:]
-        L = np.linalg.cholesky(gram)
-        return np.asarray(scipy.linalg.solve_triangular(L, V.T, lower=True).T)
+        return _whitened(V, gram)
 
 
 def _solution(problem: _Problem, solver: str) -> LeastSquares:
@@ -705,16 +696,21 @@ def _corrected_root(design: Pair, weights: Reals, ridge: Reals, V: Reals) -> Rea
 
     For F = Vᵀ A V − 1, small and in doubled precision, V (1 + F)^-1 Vᵀ is the inverse of A.
     """
-    import scipy.linalg
-
     image = doubled_residual(np.zeros((len(weights), V.shape[1])), design, V)
     gram = doubled_inner(image, _scaled_pair(weights, image))
     W = V[-len(ridge) :]
     drawn = doubled_inner((W, np.zeros_like(W)), two_product(ridge[:, None], W))
     total, rest = two_sum(gram[0], drawn[0])
-    L = np.linalg.cholesky(total + (rest + gram[1] + drawn[1]))
-    if L.size == 0:  # rank 0, for which LAPACK has no answer
+    return _whitened(V, total + (rest + gram[1] + drawn[1]))
+
+
+def _whitened(V: Reals, gram: Reals) -> Reals:
+    """V(1 + F)^-½ from 1 + F = Vᵀ A V, which is near 1."""
+    import scipy.linalg
+
+    if gram.size == 0:  # rank 0, for which LAPACK has no answer
         return V
+    L = np.linalg.cholesky(gram)
     return np.asarray(scipy.linalg.solve_triangular(L, V.T, lower=True).T)
 
 
@@ -790,10 +786,12 @@ def _by_lsmr(problem: _Problem) -> LeastSquares:
 # --- small parts
 
 
-def dense_blocks(X: Any, *, rows: int = ROWS) -> Iterator[tuple[slice, Reals]]:
+def dense_blocks(
+    X: Any, start: int = 0, stop: int | None = None, *, rows: int = ROWS
+) -> Iterator[tuple[slice, Reals]]:
     """Blocks of rows of a matrix, sparse or not, as float64 arrays, with their places."""
     sparse = _is_sparse(X)
-    for place in _row_slices(0, X.shape[0], rows):
+    for place in _row_slices(start, X.shape[0] if stop is None else stop, rows):
         block = X[place].toarray() if sparse else X[place]
         yield place, block.astype(np.float64, copy=False)
 

@@ -55,6 +55,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kdtheory._checks import (
+    check_answers,
     check_choice,
     check_features,
     check_in_unit_interval,
@@ -63,7 +64,6 @@ from kdtheory._checks import (
     check_masked_array,
     check_noise,
     check_nonnegative,
-    check_real_array,
     check_sample_weight,
 )
 from kdtheory.least_squares import LeastSquares, RankWarning, weighted_least_squares
@@ -403,10 +403,7 @@ def distil_regression(
     (array([0., 3.]), array([1.5]))
     """
     design = check_features("X", X)
-    labels = check_real_array("y", y).astype(np.float64, copy=False)
-    if labels.ndim not in (1, 2) or labels.size == 0:
-        msg = f"`y` must have shape (m,) or (m, p) with p at least 1, got shape {labels.shape}"
-        raise ValueError(msg)
+    labels = check_answers("y", y)
     m = design.shape[0]
     check_lengths_agree(X=range(m), y=labels)
     if teacher is None and privileged is not None:

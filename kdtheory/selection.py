@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kdtheory._checks import (
+    check_answers,
     check_choice,
     check_features,
     check_in_unit_interval,
@@ -675,10 +676,7 @@ def checked_rows(
         As `trust_path`.
     """
     design = check_features("X", X)
-    labels = check_real_array("y", y).astype(np.float64, copy=False)
-    if labels.ndim not in (1, 2) or labels.size == 0:
-        msg = f"`y` must have shape (m,) or (m, p) with p at least 1, got shape {labels.shape}"
-        raise ValueError(msg)
+    labels = check_answers("y", y)
     m = design.shape[0]
     check_lengths_agree(X=range(m), y=labels)
     inside = check_mask("privileged", privileged, m)
