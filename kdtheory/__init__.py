@@ -16,8 +16,12 @@ module                         object
 `selection`, `evidence`        trust by leave-one-out; noise levels by marginal likelihood
 `streaming`, `distributed`     the same for files larger than memory, and on a Dask cluster
 `domains`                      MD: distillation from a strong domain to a weak one
-`estimators`                   DistilledRegressor and DistilledRegressorCV for scikit-learn
-`synthetic`                    the softmax generator of GS 6.2
+`objectives`                   (3), (11), (14), (15) and MD's loss, with their derivatives
+`separability`                 whether a linear student has an optimum, with a proof
+`newton`, `classification`     the optimal linear student of (14), with a certificate
+`estimators`, `classifiers`    DistilledRegressor, -CV and SoftmaxStudent for scikit-learn
+`privileged`                   generalised distillation in two stages (GS, section 3)
+`synthetic`                    the generators of GS 6.2 and of Lopez-Paz et al.
 `ledger`                       every claim of the papers, with a verdict and live evidence
 `experiments`                  theory beside real data
 `testing`                      hypothesis strategies for property tests of your own
@@ -26,6 +30,7 @@ module                         object
 
 from typing import Any
 
+from kdtheory.classification import SoftmaxFit, classification_path, distil_classification
 from kdtheory.continuous_categorical import ContinuousCategorical, printed_constant
 from kdtheory.divided_differences import log_normaliser
 from kdtheory.domains import distil_across
@@ -40,8 +45,13 @@ __all__ = [
     "DistilledFit",
     "DistilledRegressor",
     "DistilledRegressorCV",
+    "PrivilegedDistiller",
     "SoftmaxData",
+    "SoftmaxFit",
+    "SoftmaxStudent",
+    "classification_path",
     "distil_across",
+    "distil_classification",
     "distil_regression",
     "log_normaliser",
     "make_softmax_data",
@@ -51,15 +61,22 @@ __all__ = [
     "trust_path",
 ]
 
+ESTIMATORS = {
+    "DistilledRegressor": "kdtheory.estimators",
+    "DistilledRegressorCV": "kdtheory.estimators",
+    "PrivilegedDistiller": "kdtheory.privileged",
+    "SoftmaxStudent": "kdtheory.classifiers",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":  # on demand: reading the metadata takes longer than the rest
         from importlib.metadata import version
 
         return version("kdtheory")
-    if name in ("DistilledRegressor", "DistilledRegressorCV"):  # scikit-learn takes a second
-        from kdtheory import estimators
+    if name in ESTIMATORS:  # scikit-learn takes a second
+        from importlib import import_module
 
-        return getattr(estimators, name)
+        return getattr(import_module(ESTIMATORS[name]), name)
     msg = f"module 'kdtheory' has no attribute {name!r}"
     raise AttributeError(msg)

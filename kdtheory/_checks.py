@@ -19,10 +19,13 @@ __all__ = [
     "check_answers",
     "check_callable",
     "check_choice",
+    "check_class_labels",
     "check_count",
     "check_features",
+    "check_flag",
     "check_in_open_unit_interval",
     "check_in_unit_interval",
+    "check_labels",
     "check_lengths_agree",
     "check_logits",
     "check_mask",
@@ -37,7 +40,10 @@ __all__ = [
     "check_real_array",
     "check_rng",
     "check_sample_weight",
+    "check_shape",
     "check_simplex_points",
+    "check_support",
+    "check_targets",
     "check_whole_numbers",
     "simplex_tolerance",
 ]
@@ -103,15 +109,23 @@ def check_logits(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def check_simplex_points(
-    name: str, value: ArrayLike, *, positive: bool = False, n_classes: int | None = None
+    name: str,
+    value: ArrayLike,
+    *,
+    positive: bool = False,
+    n_classes: int | None = None,
+    advice: str = "",
 ) -> NDArray[Any]:
-    """Points of the probability simplex, shape (..., K); interior points if `positive`."""
+    """Points of the probability simplex, shape (..., K); interior points if `positive`.
+
+    The advice ends the message about numbers that are no probabilities.
+    """
     array = check_logits(name, value)
     if n_classes is not None and array.shape[-1] != n_classes:
         msg = f"`{name}` must have {n_classes} classes in its last axis, got shape {array.shape}"
         raise ValueError(msg)
     if array.size and array.min() < 0:
-        msg = f"`{name}` must not be negative, got {array.min()}"
+        msg = f"`{name}` must not be negative, got {array.min()}{advice}"
         raise ValueError(msg)
     if positive and array.size and array.min() == 0:
         msg = f"`{name}` must be positive in every class, got 0.0"
@@ -121,7 +135,8 @@ def check_simplex_points(
     excess = np.abs(total - 1)
     if array.size and excess.max() > simplex_tolerance(array):
         worst = float(total.flat[int(np.argmax(excess))])
-        msg = f"`{name}` must sum to 1 over the last axis, got {worst!r} (off by {worst - 1:.3g})"
+        found = f"got {worst!r} (off by {worst - 1:.3g}){advice}"
+        msg = f"`{name}` must sum to 1 over the last axis, {found}"
         raise ValueError(msg)
     return array
 
@@ -129,6 +144,47 @@ def check_simplex_points(
 def simplex_tolerance(array: NDArray[Any]) -> float:
     """By how much a sum of K rounded probabilities may differ from 1: √eps of the dtype."""
     return float(np.sqrt(np.finfo(array.dtype).eps))
+
+
+def check_labels(name: str, value: ArrayLike, *, n_classes: int | None = None) -> NDArray[np.intp]:
+    """Class numbers 0 … K − 1 of at least one object; any K if None."""
+    labels = _as_array(name, value)
+    if labels.dtype.kind not in "iu":
+        msg = f"`{name}` must be class numbers of an integer type, got dtype {labels.dtype}"
+        raise TypeError(msg)
+    if labels.ndim != 1 or len(labels) == 0:
+        msg = f"`{name}` must have shape (m,) with m at least 1, got shape {labels.shape}"
+        raise ValueError(msg)
+    outside = labels < 0
+    if n_classes is not None:
+        outside |= labels >= n_classes
+    if outside.any():
+        at = int(np.argmax(outside))
+        last = "…" if n_classes is None else f"… {n_classes - 1}"
+        msg = f"`{name}` must be class numbers 0 {last}, got {labels[at]} at index ({at})"
+        raise ValueError(msg)
+    return labels.astype(np.intp, copy=False)
+
+
+def check_targets(
+    name: str, value: ArrayLike, *, n_classes: int | None = None
+) -> NDArray[np.float64]:
+    """Distributions over classes, shape (m, K): one-hot of class numbers, or given as such.
+
+    Given ones are divided by their sum, which rounding may have put off 1.
+    """
+    array = _as_array(name, value)
+    if array.ndim != 2:
+        labels = check_labels(name, array, n_classes=n_classes)
+        one_hot = np.zeros((len(labels), int(labels.max()) + 1 if n_classes is None else n_classes))
+        one_hot[np.arange(len(labels)), labels] = 1
+        return one_hot
+    points = check_simplex_points(name, array, n_classes=n_classes).astype(np.float64)
+    if len(points) == 0:
+        msg = f"`{name}` must have shape (m, K) with m at least 1, got shape {points.shape}"
+        raise ValueError(msg)
+    points /= points.sum(axis=1, keepdims=True)
+    return points
 
 
 def _check_number(name: str, value: Any) -> float:
@@ -259,6 +315,30 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """True or False; any text would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        msg = f"`{name}` must be True or False, got {_shown(value)}"
+        raise TypeError(msg)
+    return bool(value)
+
+
+def check_class_labels(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Labels of at least 2 classes, in ascending order, as the columns of their probabilities."""
+    labels = _as_array(name, value)
+    if labels.ndim != 1 or len(labels) < 2:
+        msg = f"`{name}` must hold at least 2 labels in one dimension, got shape {labels.shape}"
+        raise ValueError(msg)
+    try:
+        ascending = bool((labels[:-1] < labels[1:]).all())
+    except TypeError:
+        ascending = False
+    if not ascending:
+        msg = f"`{name}` must be distinct and in ascending order, got {_shown(labels.tolist())}"
+        raise ValueError(msg)
+    return labels
+
+
 def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bool_]:
     """Boolean mask of the given length; None stands for all True."""
     if value is None:
@@ -271,6 +351,22 @@ def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bo
         msg = f"`{name}` must have shape ({length},), got shape {mask.shape}"
         raise ValueError(msg)
     return mask
+
+
+def check_support(name: str, value: ArrayLike, length: int) -> NDArray[np.bool_]:
+    """Boolean array (length, K), K at least 1, of the classes that have a weight in each row."""
+    support = _as_array(name, value)
+    if support.dtype != np.bool_:
+        msg = f"`{name}` must be an array of bool, got dtype {support.dtype}"
+        raise TypeError(msg)
+    if support.ndim != 2 or len(support) != length or support.shape[1] == 0:
+        msg = f"`{name}` must have shape ({length}, K) with K at least 1, got shape {support.shape}"
+        raise ValueError(msg)
+    empty = ~support.any(axis=1)
+    if empty.any():
+        msg = f"`{name}` must have a class in each row, got none at index ({int(empty.argmax())})"
+        raise ValueError(msg)
+    return support
 
 
 def check_lengths_agree(**arrays: Sized) -> int:
@@ -289,6 +385,15 @@ def check_rng(name: str, value: Any) -> np.random.Generator:
         msg = f"`{name}` must be a numpy.random.Generator, got {type(value).__name__}"
         raise TypeError(msg)
     return value
+
+
+def check_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Real numbers in float64 of exactly the given shape, finite or not."""
+    array = _real_array(name, value, None).astype(np.float64, copy=False)
+    if array.shape != shape:
+        msg = f"`{name}` must have shape {shape}, got shape {array.shape}"
+        raise ValueError(msg)
+    return array
 
 
 def check_matrix(

@@ -1,4 +1,4 @@
-"""The command line: ``kdtheory verify``, ``kdtheory report`` and ``kdtheory regress``.
+"""The command line: ``kdtheory verify | report | regress | classify | experiment``.
 
 Results go to stdout, warnings to stderr, progress to stderr and only to a terminal. Exit code 0:
 done, and every verdict is backed by its evidence; 1: one is not; 2: bad input, told in one line on
@@ -23,9 +23,14 @@ from kdtheory._checks import check_count, check_output_folder
 
 # what the commands need is loaded by them: `kdtheory --help` answers at once
 if TYPE_CHECKING:
-    from kdtheory.ledger import Backing
+    from pathlib import Path
 
-__all__ = ["app", "main", "regress", "report", "verify"]
+    from kdtheory.classify import FileClassification
+    from kdtheory.experiments.synthetic import SyntheticResult
+    from kdtheory.ledger import Backing
+    from kdtheory.regress import FileRegression
+
+__all__ = ["app", "classify", "experiment_synthetic", "main", "regress", "report", "verify"]
 
 VERDICTS = {"true": "green", "true under a stated reading": "yellow", "false as printed": "red"}
 
@@ -37,8 +42,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Which claims of a paper on distillation hold, with evidence derived on your machine; "
-    "and its regression with a teacher.",
+    "and its students of the data in a file.",
 )
+
+experiments = typer.Typer(help="Experiments of the papers, over many draws.")
+app.add_typer(experiments, name="experiment")
 
 
 def main() -> None:
@@ -130,18 +138,21 @@ def report(
         from kdtheory import ledger
         from kdtheory.experiments.diabetes import theorem_2_on_diabetes
         from kdtheory.experiments.digits import theorem_1_on_digits
-        from kdtheory.experiments.synthetic import generator_of_gs_6_2
+        from kdtheory.experiments.privileged import generalised_distillation
+        from kdtheory.experiments.synthetic import experiment_of_gs_6_2
 
-        tell(total=len(ledger.CLAIMS) + 4, description="claims")
+        tell(total=len(ledger.CLAIMS) + 5, description="claims")
         backings = ledger.verify(ledger.CLAIMS, on_result=_telling(tell))
         tell(description="Theorem 1 on digits")
         digits = theorem_1_on_digits(number)
         tell(description="Theorem 2 on patients", advance=1)
         diabetes = theorem_2_on_diabetes(number)
-        tell(description="synthetic generator", advance=1)
-        synthetic = generator_of_gs_6_2(number)
+        tell(description="students of GS 6.2", advance=1)
+        synthetic = experiment_of_gs_6_2(number, n_jobs=-1)
+        tell(description="generalised distillation", advance=1)
+        privileged = generalised_distillation(number, n_jobs=-1)
         tell(description="page", advance=1)
-        html, results = build_report(backings, digits, diabetes, synthetic)
+        html, results = build_report(backings, digits, diabetes, synthetic, privileged)
         with _bad_input():
             page, _ = write_report(out, html, results)
     typer.echo(f"{page}: {_summary(backings)} ({time.perf_counter() - start:.1f} s)")
@@ -240,23 +251,107 @@ def regress(
                 tell=tell,
             )
         written = () if out is None else write_regression(out, result, name="--out")
-    for words in result.document["warnings"]:
-        typer.echo(f"kdtheory: warning: {words}", err=True)
-    if as_json:
-        typer.echo(json.dumps(result.document, indent=1, ensure_ascii=False, allow_nan=False))
-    else:
-        typer.echo(result.text)
-        for path in written:
-            typer.echo(path)
+    _print_result(result, written, as_json=as_json)
 
 
-def _integer(name: str, text: str) -> int:
+@app.command(short_help="Softmax regression with a teacher, from a file.")
+def classify(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="CSV or Parquet with a row for each object.")
+    ],
+    target: Annotated[
+        str, typer.Option(metavar="COLUMN", help="True classes y, words or numbers.")
+    ],
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B,C",
+            help="Teacher's probabilities: a column for each class in their order, or "
+            "LABEL=COLUMN; also repeated.",
+        ),
+    ] = None,
+    privileged: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="True where there is an answer; if none, where one is."
+        ),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B,C", help="Features, also repeated; all other numbers if none."),
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Weight of each object; 1 if none.")
+    ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Trust in the teacher, in [0, 1]. 0.5 if none."),
+    ] = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER", help="Of the student where it follows the teacher. 1 if none."
+        ),
+    ] = None,
+    regulariser: Annotated[
+        str | None, typer.Option(metavar="WORD", help="exact, or printed (not convex).")
+    ] = None,
+    squared_temperature: Annotated[
+        bool, typer.Option("--squared-temperature", help="Hinton's factor of the teacher's part.")
+    ] = False,
+    l2: Annotated[
+        str, typer.Option("--l2", metavar="NUMBER", help="Factor of half the squared coefficients.")
+    ] = "0.0",
+    intercept: Annotated[
+        bool, typer.Option("--intercept/--no-intercept", help="Fit constants, never penalised.")
+    ] = True,
+    rule: Annotated[
+        str, typer.Option(metavar="WORD", help="How logits become probabilities: softmax or mean.")
+    ] = "softmax",
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of coefficients, predictions and a figure."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, no table.")] = False,
+) -> None:
+    """Fit class labels, and a teacher's probabilities, by a linear student (GS (14)).
+
+    The file is read whole, and the optimum comes with a certificate. Where the classes can be
+    separated there is none, which a warning tells.
+    """
+    from kdtheory.classify import FILES, classification_of_file, write_classification
+
+    with _bad_input((ValueError, TypeError, ImportError)):
+        if out is not None:
+            check_output_folder("--out", out, FILES)
+        with _progress(total=None) as tell:
+            result = classification_of_file(
+                file,
+                target=target,
+                teacher=None if teacher is None else ",".join(teacher).split(","),
+                privileged=privileged,
+                features=None if features is None else ",".join(features).split(","),
+                weight=weight,
+                trust=None if trust is None else _number("--trust", trust),
+                temperature=None if temperature is None else _number("--temperature", temperature),
+                regulariser=regulariser,
+                squared_temperature=squared_temperature,
+                l2=_number("--l2", l2),
+                fit_intercept=intercept,
+                rule=rule,
+                tell=tell,
+            )
+        written = () if out is None else write_classification(out, result, name="--out")
+    _print_result(result, written, as_json=as_json)
+
+
+def _integer(name: str, text: str, *, least: int = 0) -> int:
     try:
         value = int(text)
     except ValueError:
         msg = f"`{name}` must be an integer, got {text!r}"
         raise ValueError(msg) from None
-    return check_count(name, value)
+    return check_count(name, value, least=least)
 
 
 def _number(name: str, text: str) -> float:
@@ -272,6 +367,66 @@ def _number_or_word(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+@experiments.command("synthetic", short_help="GS 6.2: the effect of a teacher who knows the truth.")
+def experiment_synthetic(
+    draws: Annotated[str, typer.Option(metavar="N", help="Draws of W, at least 2.")] = "200",
+    seed: Annotated[
+        str, typer.Option(metavar="N", help="An integer, at least 0; it fixes every number.")
+    ] = "0",
+    jobs: Annotated[
+        str, typer.Option(metavar="N", help="Processes; -1 for one on each core.")
+    ] = "-1",
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of the draws, the result and the figures."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run that --out holds.")
+    ] = False,
+) -> None:
+    """Fit students without and with the teacher over draws of W, and judge the differences."""
+    start = time.perf_counter()
+    with _bad_input((ValueError, TypeError)):
+        seed_number, n_draws = _integer("--seed", seed), _integer("--draws", draws, least=2)
+        n_jobs = -1 if jobs.strip() == "-1" else _integer("--jobs", jobs, least=1)
+        if resume and out is None:
+            msg = "`--resume` needs the folder of a run, `--out`"
+            raise ValueError(msg)
+        with _progress(total=None) as tell:
+            from kdtheory import experiment
+            from kdtheory.experiments.synthetic import experiment_of_gs_6_2
+
+            written: Sequence[Path] = ()
+            if out is None:
+                tell(total=n_draws, description="draws of W")
+                result = experiment_of_gs_6_2(
+                    seed_number, n_draws=n_draws, n_jobs=n_jobs, on_draw=lambda _: tell(advance=1)
+                )
+            else:
+                result, written = experiment.synthetic_in_folder(
+                    out, seed_number, n_draws=n_draws, n_jobs=n_jobs, resume=resume, tell=tell,
+                    name="--out",
+                )  # fmt: skip
+    _print_students(result)
+    typer.echo(f"{experiment.summary(result)} ({time.perf_counter() - start:.1f} s)")
+    for path in written:
+        typer.echo(path)
+
+
+def _print_result(
+    result: "FileRegression | FileClassification", written: Sequence["Path"], *, as_json: bool
+) -> None:
+    """Warnings on stderr, and what was found, with the files that hold it, on stdout."""
+    for words in result.document["warnings"]:
+        typer.echo(f"kdtheory: warning: {words}", err=True)
+    if as_json:
+        typer.echo(json.dumps(result.document, indent=1, ensure_ascii=False, allow_nan=False))
+    else:
+        typer.echo(result.text)
+        for path in written:
+            typer.echo(path)
 
 
 @contextmanager
@@ -322,6 +477,49 @@ def _print_table(backings: Sequence["Backing"]) -> None:
             Text("yes") if backing.backed else Text("NO", style="bold red"),
             f"{backing.seconds:.2f}",
         )
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # lines are for programs to cut, not to wrap
+    console.print(table)
+
+
+def _print_students(result: "SyntheticResult") -> None:
+    """Means over the draws, with what the paired differences in KL decide."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("student")
+    table.add_column("rule")
+    for heading in ("cross-entropy", "accuracy", "on 10 000: KL", "slope", "miscalibration"):
+        table.add_column(heading, justify="right")
+    table.add_column("change of KL")
+    table.add_column("against")
+    changes = {
+        change.first: change
+        for change in reversed(result.changes)  # of two the first: against the one with a teacher
+        if (change.sample, change.measure) == ("large", "kl")
+    }
+    for large in (quality for quality in result.qualities if quality.sample == "large"):
+        key = large.student, large.rule
+        test = result.quality(*key, sample="test")
+        words = [
+            *key,
+            *(f"{test.interval(m).mean:.3f}" for m in ("cross_entropy", "accuracy")),
+            *(
+                f"{large.interval(m).mean:{form}}"
+                for m, form in (("kl", "z.5f"), ("calibration_slope", ".3f"),
+                                ("calibration_loss", "z.5f"))
+            ),
+        ]  # fmt: skip
+        if key in changes:
+            change = changes[key]
+            words.append(
+                f"{change.change:+.5f} [{change.low:+.5f}, {change.high:+.5f}] {change.verdict}"
+            )
+            words.append(" ".join(change.second))
+        table.add_row(*(Text(word) for word in words))
     console = Console()
     if not console.is_terminal:
         console.width = 160  # lines are for programs to cut, not to wrap

@@ -35,11 +35,15 @@ CSV_BYTES = 2**23  # of a CSV file read at once
 MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "#n/a", "#na"})
 # as Arrow compares them: as they are, in capitals, and as in NaN and None
 SPELLINGS = sorted({*MISSING, *map(str.upper, MISSING), "NaN", "-NaN", "None", "Null"})
+LABEL = "a label, which is a word or a finite number"
 TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
 class Block(NamedTuple):
-    """Some rows: X (b, n), y (b,) or (b, p), and what else there is of teacher, I and c."""
+    """Some rows: X (b, n), y (b,) or (b, p), and what else there is of teacher, I and c.
+
+    With labels y is an array of texts, and a teacher of several columns has shape (b, p).
+    """
 
     X: Any
     y: Any
@@ -125,7 +129,7 @@ class ArrayBlocks:
 
 
 class Table:
-    r"""Named columns of a Parquet, CSV or .npy file as a regression problem, block by block.
+    r"""Named columns of a Parquet, CSV or .npy file as a problem of learning, block by block.
 
     Parameters
     ----------
@@ -134,9 +138,9 @@ class Table:
         a matrix whose columns are called 0, 1, 2, ….
     target : str or int
         Column of y.
-    teacher : str or int, optional
-        Column of s. Without `privileged`, an empty cell (null or NaN) says that this object has
-        no teacher's answer.
+    teacher : str, int or a sequence of these, optional
+        Column of s, or its columns. Without `privileged`, an empty cell (null or NaN) says that
+        this object has no teacher's answer; of several columns all must then be empty.
     privileged : str or int, optional
         Column of I, boolean or 0 and 1, or the words true and false. Where it is true there must
         be an answer in `teacher`.
@@ -145,6 +149,10 @@ class Table:
         numeric if its first cell is a number, be it infinite, or empty.
     weight : str or int, optional
         Column of c.
+    labels : bool, default False
+        Whether the target names classes: its cells are then any words, numbers, truth values or
+        dates, and are read as texts without the blanks around them. A cell that would be missing
+        in a column of numbers is missing here too, and so are the words NA and None.
 
     Attributes
     ----------
@@ -154,7 +162,9 @@ class Table:
     names : tuple of str
         Names of the features.
     roles : dict of str to str
-        Column of each other part of the problem: target, teacher, privileged, weight.
+        Column of each other part of the problem: target, teacher if it is one, privileged, weight.
+    answers : tuple of str
+        Columns of the teacher: none, one or several.
     n_rows : int or None
         Number of rows; None for a CSV, which does not say.
     n_bytes : int
@@ -165,8 +175,8 @@ class Table:
     ValueError
         If the file cannot be read, is cut off, has no rows, or has a name with another ending; if
         a column is missing, not numeric, there twice, or named for two parts. While reading: if a
-        cell is empty or not a finite number, with its row, from 0 (of a CSV its line, from 1, the
-        header included).
+        cell is empty, or neither a finite number nor a label, with its row, from 0 (of a CSV its
+        line, from 1, the header included).
     ImportError
         If pyarrow is not installed and the file is not .npy.
 
@@ -190,28 +200,35 @@ class Table:
         path: str | os.PathLike[str],
         *,
         target: Column,
-        teacher: Column | None = None,
+        teacher: Column | Sequence[Column] | None = None,
         privileged: Column | None = None,
         features: Sequence[Column] | None = None,
         weight: Column | None = None,
+        labels: bool = False,
     ) -> None:
         self.path = Path(path)
         self._kind = _kind(self.path)
         self.n_bytes = _size(self.path)
-        if privileged is not None and teacher is None:
+        self._labels = labels
+        self._one_answer = isinstance(teacher, Column)
+        answers = [teacher] if isinstance(teacher, Column) else list(teacher or ())
+        self.answers = tuple(str(name) for name in answers)
+        if privileged is not None and not self.answers:
             msg = f"`privileged` must be None without a teacher, got {privileged!r}"
             raise ValueError(msg)
-        roles = {"target": target, "teacher": teacher, "privileged": privileged, "weight": weight}
-        self.roles: dict[str, str] = {}
-        for role, name in roles.items():
-            if name is not None:
-                _require_free(role, str(name), self.roles)
-                self.roles[role] = str(name)
+        named = [("target", str(target)), *(("teacher", name) for name in self.answers)]
+        for role, column in (("privileged", privileged), ("weight", weight)):
+            if column is not None:
+                named.append((role, str(column)))
+        taken: dict[str, str] = {}
+        for role, name in named:
+            _require_free(role, name, taken)
+            taken[name] = role
         columns = self.columns
         _require_unique("column names", list(columns), self.path)
-        for role, name in self.roles.items():
+        for role, name in named:
             _require_there(role, name, columns)
-        taken = set(self.roles.values())
+        self.roles = {role: name for role, name in named if role != "teacher" or self._one_answer}
         if features is None:
             chosen = [name for name, numeric in columns.items() if numeric and name not in taken]
         else:
@@ -221,11 +238,14 @@ class Table:
             raise ValueError(msg)
         for name in chosen:
             _require_there("features", name, columns)
-            _require_free("features", name, self.roles)
+            _require_free("features", name, taken)
         _require_unique("`features`", chosen, self.path)
-        for name in [*chosen, *(v for r, v in self.roles.items() if r != "privileged")]:
+        words = {"privileged", "target"} if labels else {"privileged"}
+        for name in [*chosen, *(name for role, name in named if role not in words)]:
             if not columns[name]:
                 self._refuse_text(name)
+        if labels:
+            self._require_labels(str(target))
         self.names = tuple(chosen)
         self.n_rows: int | None = self._count()
         if self.n_rows == 0:
@@ -253,8 +273,9 @@ class Table:
         ------
         Block
             In float64 (float32 if the .npy file is); finite, but for the teacher outside I.
+            Labels are texts.
         """
-        rows = _rows_of_block(rows, len(self.names) + len(self.roles))
+        rows = _rows_of_block(rows, len(self.names) + len(self._others()))
         read = {"parquet": self._parquet, "csv": self._csv, "npy": self._npy}[self._kind]
         first = 0
         for cells, share in read_ahead(self._checked(read(rows))):
@@ -286,8 +307,9 @@ class Table:
         """
         if self._kind != "csv":
             return
-        looked_at = [*self.names, *self.roles.values()] if names is None else names
-        mask, teacher = self.roles.get("privileged"), self.roles.get("teacher")
+        looked_at = [*self.names, *self._others()] if names is None else names
+        mask = self.roles.get("privileged")
+        label = self.roles["target"] if self._labels else None
         with _CsvRows(self.path) as lines:
             header = next(lines)
             for cells in lines:
@@ -296,12 +318,15 @@ class Table:
                     msg = f"every row must have {len(header)} cells, got {len(cells)} {where}"
                     raise ValueError(msg)
                 row = dict(zip(header, cells, strict=True))
-                inside = True if mask is None else TRUTH.get(row[mask].strip().lower())
+                answered = not all(_says_nothing(row[name]) for name in self.answers)
+                inside = answered if mask is None else TRUTH.get(row[mask].strip().lower())
                 for name in looked_at:
                     if name == mask:
                         rule = None if inside is not None else "true or false"
+                    elif name == label:
+                        rule = _broken_rule_of_labels(row[name])
                     else:
-                        free = name == teacher and (mask is None or inside is False)
+                        free = name in self.answers and inside is False
                         rule = _broken_rule(
                             row[name], (rules or {}).get(name), free=free, masked=mask is not None
                         )
@@ -311,6 +336,26 @@ class Table:
                         shown = repr(cell) if cell else "nothing"
                         msg = f"column {name!r} must hold {rule}, got {shown} {where}"
                         raise ValueError(msg)
+
+    def place(self, row: int) -> str:
+        """Where a row of the file is, in words that an error can end with.
+
+        Parameters
+        ----------
+        row : int
+            From 0.
+
+        Returns
+        -------
+        str
+            Of a CSV its line, from 1, the header included; of other files the row, from 0.
+        """
+        if self._kind != "csv":
+            return f"in row {row} (from 0) of '{self.path}'"
+        with _CsvRows(self.path) as lines:
+            for _ in range(row + 2):
+                next(lines)
+            return f"in line {lines.line_num} of '{self.path}'"
 
     @cached_property
     def columns(self) -> dict[str, bool]:
@@ -349,6 +394,17 @@ class Table:
         msg = f"column {name!r} of '{self.path}' must be numeric, got {kind}"
         raise ValueError(msg)
 
+    def _require_labels(self, name: str) -> None:
+        if self._kind == "parquet":
+            kind = self._open_parquet().schema_arrow.field(name).type
+            if not _may_be_labels(kind):
+                msg = f"column {name!r} of '{self.path}' must hold labels, got {kind}"
+                raise ValueError(msg)
+
+    def _others(self) -> list[str]:
+        """Columns that are not features."""
+        return list(dict.fromkeys([*self.roles.values(), *self.answers]))
+
     def _count(self) -> int | None:
         if self._kind == "npy":
             return int(self._header[1][0])
@@ -369,15 +425,21 @@ class Table:
         if suspicious:
             for j, name in enumerate(self.names):
                 self._require_finite(name, X[:, j], first)
-        self._require_finite(self.roles["target"], y, first)
+        if self._labels:
+            self._require_told(y, first)
+        else:
+            self._require_finite(self.roles["target"], y, first)
         weight = cells.get("weight")
         if weight is not None:
             self._require_finite(self.roles["weight"], weight, first)
         teacher, mask = cells.get("teacher"), cells.get("privileged")
         if teacher is not None:
-            name = self.roles["teacher"]
-            mask = ~np.isnan(teacher) if mask is None else self._truth(mask, first)
-            self._require_finite(name, np.where(mask, teacher, 0.0), first)
+            empty = np.isnan(teacher).all(axis=1)
+            mask = ~empty if mask is None else self._truth(mask, first)
+            for name, answers in zip(self.answers, teacher.T, strict=True):
+                self._require_finite(name, np.where(mask, answers, 0.0), first)
+            if self._one_answer:
+                teacher = teacher[:, 0]
         return Block(X, y, teacher, mask, weight)
 
     def _truth(self, values: NDArray[Any], first: int) -> NDArray[np.bool_]:
@@ -394,11 +456,20 @@ class Table:
             at = int(np.argmin(passed))
             self._refuse_cell(name, first + at, values[at], "a finite number")
 
+    def _require_told(self, labels: NDArray[Any], first: int) -> None:
+        """Refuse a label that is missing or infinite; few texts are different."""
+        bad = {label for label in set(labels) if label is None or _is_infinite(label)}
+        if bad:
+            at = next(i for i, label in enumerate(labels) if label in bad)
+            self._refuse_cell(self.roles["target"], first + at, labels[at], LABEL)
+
     def _refuse_cell(self, name: str, row: int, value: Any, rule: str) -> None:
         if self._kind == "csv":
             self.find_bad_cell([name])  # which knows the line and what is written there
         if isinstance(value, str):
             shown = repr(value)
+        elif value is None:
+            shown = "nothing"
         else:
             shown = "nothing" if np.isnan(value) else str(float(value))
         msg = (
@@ -454,6 +525,10 @@ class Table:
                     part = part.astype(np.float64)
                 cells: dict[str, Any] = {"features": part[:, chosen]}
                 cells |= {role: part[:, j] for role, j in place.items()}
+                if self.answers:
+                    cells["teacher"] = part[:, [int(name) for name in self.answers]]
+                if self._labels:
+                    cells["target"] = _texts_of_numbers(cells["target"])
                 yield cells, (first + size) / m
 
     def _open_parquet(self) -> Any:
@@ -471,10 +546,9 @@ class Table:
 
     def _parquet(self, rows: int) -> Iterator[tuple[dict[str, Any], float]]:
         pa = _pyarrow()
-        wanted = [*self.names, *self.roles.values()]
         assert self.n_rows is not None
         done = 0
-        columns = list(dict.fromkeys(wanted))
+        columns = [*self.names, *self._others()]
         with self._open_parquet() as file:
             # group by group: across all groups at once Arrow keeps what it has read of the others
             for group in range(file.num_row_groups):
@@ -495,9 +569,14 @@ class Table:
         for j, name in enumerate(self.names):
             X[j] = _numbers(batch.column(name))
         cells: dict[str, Any] = {"features": X.T}
+        if self.answers:
+            answers = [_numbers(batch.column(name)) for name in self.answers]
+            cells["teacher"] = np.column_stack(answers)
+        special = {"privileged": _marks, "target": _texts if self._labels else _numbers}
         return cells | {
-            role: (_marks if role == "privileged" else _numbers)(batch.column(name))
+            role: special.get(role, _numbers)(batch.column(name))
             for role, name in self.roles.items()
+            if role != "teacher"
         }
 
     def _csv(self, rows: int) -> Iterator[tuple[dict[str, Any], float]]:
@@ -505,10 +584,11 @@ class Table:
         pa = _pyarrow()
         import pyarrow.csv as arrow_csv
 
-        wanted = list(dict.fromkeys([*self.names, *self.roles.values()]))
+        wanted = [*self.names, *self._others()]
         types = dict.fromkeys(wanted, pa.float64())
-        if "privileged" in self.roles:
-            types[self.roles["privileged"]] = pa.string()
+        for role in ("privileged", "target") if self._labels else ("privileged",):
+            if role in self.roles:
+                types[self.roles[role]] = pa.string()
         done = 0
         try:
             with arrow_csv.open_csv(
@@ -612,10 +692,10 @@ def _require_there(role: str, name: str, columns: dict[str, bool]) -> None:
 
 
 def _require_free(role: str, name: str, taken: dict[str, str]) -> None:
-    for other, column in taken.items():
-        if column == name:
-            msg = f"`{role}` must not name {name!r}, which is the {other} column"
-            raise ValueError(msg)
+    if name in taken:
+        column = f"the {taken[name]} column" if taken[name] != role else f"a {role} column already"
+        msg = f"`{role}` must not name {name!r}, which is {column}"
+        raise ValueError(msg)
 
 
 def _require_unique(what: str, names: Sequence[str], path: Path) -> None:
@@ -627,6 +707,16 @@ def _require_unique(what: str, names: Sequence[str], path: Path) -> None:
 
 def _is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
+
+
+def _says_nothing(cell: str) -> bool:
+    number = _number(cell)
+    return _is_missing(cell) or (number is not None and math.isnan(number))
+
+
+def _is_infinite(cell: str) -> bool:
+    number = _number(cell)
+    return number is not None and not math.isfinite(number)
 
 
 def _number(cell: str) -> float | None:
@@ -653,6 +743,12 @@ def _broken_rule(cell: str, more: Rule | None, *, free: bool, masked: bool) -> s
     return None
 
 
+def _broken_rule_of_labels(cell: str) -> str | None:
+    if _says_nothing(cell) or _is_infinite(cell):
+        return LABEL
+    return "text in UTF-8" if re.search("[\ud800-\udfff]", cell) else None
+
+
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -675,6 +771,35 @@ def _marks(column: Any) -> NDArray[Any]:
     words = [word if word is None else str(word) for word in column.to_pylist()]
     marks = [np.nan if w is None else TRUTH.get(w.strip().lower(), w) for w in words]
     return np.array(marks, dtype=object)
+
+
+def _may_be_labels(kind: Any) -> bool:
+    types = _pyarrow().types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    known = (
+        types.is_string, types.is_large_string, types.is_string_view, types.is_integer,
+        types.is_floating, types.is_decimal, types.is_boolean, types.is_date,
+    )  # fmt: skip
+    return any(is_it(kind) for is_it in known)
+
+
+def _texts(column: Any) -> NDArray[Any]:
+    """Arrow array of labels as texts, None where one is missing."""
+    types = _pyarrow().types
+    if not types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    words = [None if word is None else str(word).strip() for word in column.dictionary.to_pylist()]
+    told = [None if word is None or _says_nothing(word) else word for word in words]
+    places = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    labels: NDArray[Any] = np.array([*told, None])[places]
+    return labels
+
+
+def _texts_of_numbers(values: NDArray[Any]) -> NDArray[Any]:
+    distinct, places = np.unique(values, return_inverse=True)
+    words = [None if np.isnan(value) else str(value) for value in distinct]
+    return np.array([*words, None])[places]
 
 
 def _numbers(column: Any) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ notation: none
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import re
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kdtheory.experiments.synthetic import PUBLISHED, SyntheticResult
+from kdtheory.experiments.synthetic import PUBLISHED, Change, SyntheticResult
 from kdtheory.files import write_files
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from kdtheory.experiments.diabetes import DiabetesResult
     from kdtheory.experiments.digits import DigitsResult
+    from kdtheory.experiments.privileged import PrivilegedResult
     from kdtheory.ledger import Backing
 
 __all__ = ["FILES", "build_report", "write_report"]
@@ -31,6 +35,21 @@ __all__ = ["FILES", "build_report", "write_report"]
 FILES = ("index.html", "results.json")
 PACKAGES = ("kdtheory", "numpy", "scipy", "scikit-learn")
 DENSITY_LIMITS = (0.05, 50.0)  # one colour scale for both simplices
+MODELS = {
+    "bayes": "true probabilities",
+    "without": "without teacher",
+    "with": "with teacher",
+    "exact": "with exact term",
+    "printed": "with printed term",
+}
+MEASURES = {
+    "kl": "KL to the true probabilities",
+    "cross_entropy": "cross-entropy",
+    "accuracy": "accuracy",
+    "expected_accuracy": "expected accuracy",
+    "calibration_loss": "calibration loss",
+    "top_label_error": "top-label error",
+}
 
 
 def build_report(
@@ -38,6 +57,7 @@ def build_report(
     digits: "DigitsResult",
     diabetes: "DiabetesResult",
     synthetic: SyntheticResult,
+    privileged: "PrivilegedResult",
 ) -> tuple[str, dict[str, Any]]:
     """Page and results of the main job.
 
@@ -45,8 +65,8 @@ def build_report(
     ----------
     backings : sequence of Backing
         What `kdtheory.ledger.verify` returned.
-    digits, diabetes, synthetic
-        The three experiments.
+    digits, diabetes, synthetic, privileged
+        The experiments.
 
     Returns
     -------
@@ -63,8 +83,8 @@ def build_report(
         "digits": _plain(digits, leave_out={"teacher_probs", "log_probs", "mean"})
         | {"log10_mass_quantiles": _quantiles(digits)},
         "diabetes": _plain(diabetes),
-        "synthetic": _plain(synthetic, leave_out={"class_probs"})
-        | {"published": _plain(PUBLISHED)},
+        "synthetic": _synthetic(synthetic),
+        "privileged": _privileged(privileged),
     }
     environment = Environment(
         loader=PackageLoader("kdtheory"),
@@ -72,7 +92,7 @@ def build_report(
         undefined=StrictUndefined,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "typeset": _typeset}
+    environment.filters |= {"number": _number, "count_of": _count, "typeset": _typeset}
     html = environment.get_template("report.html").render(
         results,
         # the objects beside their plain form: they know verdicts and look-ups
@@ -80,9 +100,15 @@ def build_report(
         digits=digits,
         diabetes=diabetes,
         synthetic=synthetic,
+        privileged=privileged,
         published=PUBLISHED,
+        model_names=MODELS,
+        measure_words=MEASURES,
+        teacher_changes=_teacher_changes(synthetic),
+        other_changes=_other_changes(synthetic),
+        term_changes=_term_changes(synthetic),
         parts=_parts(results["ledger"]["claims"]),
-        figures=_figures(digits, diabetes, synthetic),
+        figures=_figures(digits, diabetes, synthetic, privileged),
     )
     return html.strip() + "\n", results
 
@@ -141,8 +167,60 @@ def _parts(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
     return parts
 
 
+def _synthetic(result: SyntheticResult) -> dict[str, Any]:
+    """All numbers but the tables of the first draw, and differences that the others tell."""
+    found: dict[str, Any] = _plain(result, leave_out={"first"})
+    for change in found["changes"]:
+        del change["differences"]
+    figure_7 = _plain(result.first.figure_7)
+    return found | {"figure_7": figure_7, "published": _plain(PUBLISHED)}
+
+
+def _privileged(result: "PrivilegedResult") -> dict[str, Any]:
+    """All numbers; None for a Bayes accuracy that is not known."""
+    found: dict[str, Any] = _plain(result)
+    for row in found["comparisons"] + found["sensitivity"]:
+        for name in ("bayes_privileged", "bayes_plain"):
+            row[name] = None if math.isnan(row[name]) else row[name]
+    return found
+
+
+def _teacher_changes(synthetic: SyntheticResult) -> list[Change]:
+    """With minus without the teacher: by measure, then on the test and the large sample."""
+    rows = [
+        change
+        for change in synthetic.changes
+        if (change.first[0], change.second[0]) == ("with", "without")
+    ]
+    return sorted(rows, key=lambda change: list(MEASURES).index(change.measure))
+
+
+def _other_changes(synthetic: SyntheticResult) -> list[Change]:
+    """The other pairs, where they are seen best and may differ: one rule leaves the decisions."""
+    return [
+        change
+        for change in synthetic.changes
+        if change.sample == "large"
+        and change.measure in ("kl", "cross_entropy", "accuracy")
+        and (change.first[0], change.second[0]) != ("with", "without")
+        and not (change.measure == "accuracy" and change.first[0] == change.second[0])
+    ]
+
+
+def _term_changes(synthetic: SyntheticResult) -> dict[str, Change]:
+    """KL of the students with a last term or another rule, minus that with the teacher alone."""
+    return {
+        f"{MODELS[change.first[0]]}, {change.first[1]}": change
+        for change in _other_changes(synthetic)
+        if change.measure == "kl" and change.second == ("with", "softmax")
+    }
+
+
 def _figures(
-    digits: "DigitsResult", diabetes: "DiabetesResult", synthetic: SyntheticResult
+    digits: "DigitsResult",
+    diabetes: "DiabetesResult",
+    synthetic: SyntheticResult,
+    privileged: "PrivilegedResult",
 ) -> dict[str, str]:
     """Each figure as an SVG element with alternative text, under the name the page uses."""
     from kdtheory import plotting  # matplotlib is loaded when there is something to draw
@@ -153,7 +231,6 @@ def _figures(
     by_confidence = held_out[np.argsort(digits.confidence[held_out], kind="stable")]
     half = diabetes.at(teacher_columns=10, trust=0.5)
     loo = diabetes.choices[0]
-    low, high = synthetic.marginals.min(), synthetic.marginals.max()
     pictures = {
         "mass": (
             plotting.mass_by_confidence(digits),
@@ -202,26 +279,7 @@ def _figures(
             f"For {diabetes.n_privileged} patients of the first split: label, teacher's answer, "
             "and the target half-way between them.",
         ),
-        "objects": (
-            plotting.class_probabilities(synthetic),
-            "Class probabilities of the objects under one W",
-            f"Triangle with a point for each of {synthetic.n_objects} objects; most lie near the "
-            "corners and edges.",
-        ),
-        "marginals": (
-            plotting.class_marginals(synthetic),
-            "Class shares over draws of W",
-            f"For one W a class has a share between {low:.2f} and {high:.2f}; the means over "
-            f"{synthetic.n_draws} draws are near one third.",
-        ),
-        "table1": (
-            plotting.cross_entropy_against_accuracy(synthetic),
-            "Cross-entropy against accuracy",
-            f"The true probabilities scored on {synthetic.n_test} objects for each of "
-            f"{synthetic.n_draws} draws fall along a band. The published student with a teacher "
-            "lies inside it, the published student without a teacher far below it.",
-        ),
-    }
+    } | _student_figures(synthetic, privileged)
     for name, words, index in (
         ("confident", "a student of median confidence", by_confidence[len(by_confidence) // 2]),
         ("undecided", "the least confident student", by_confidence[0]),
@@ -243,6 +301,148 @@ def _figures(
     }
 
 
+def _student_figures(
+    synthetic: SyntheticResult, privileged: "PrivilegedResult"
+) -> dict[str, tuple["Figure", str, str]]:
+    """Figures of the optimal linear student with their titles and descriptions."""
+    from kdtheory import plotting
+
+    first, figure_7 = synthetic.first, synthetic.first.figure_7
+    students = {"without teacher": first.without_teacher, "with teacher": first.with_teacher}
+    seen = {"true probabilities": first.truth} | students
+    low, high = synthetic.marginals.min(), synthetic.marginals.max()
+    without, taught = synthetic.quality("without"), synthetic.quality("with")
+    spread = {name: np.abs(probs - first.truth).max() for name, probs in students.items()}
+    hard = {"given the likeliest classes": first.hard_labels}
+    far = {name: (probs.max(axis=1) > 0.9).mean() for name, probs in (seen | hard).items()}
+    sizes = {"test": synthetic.n_test, "large": synthetic.n_large}
+    teacher_changes = {
+        f"{MEASURES[change.measure]}, {_count(sizes[change.sample])} objects": change
+        for change in _teacher_changes(synthetic)
+        if change.measure in ("kl", "cross_entropy", "accuracy")
+    }
+    term_changes = _term_changes(synthetic)
+    possible = [r.name for r in synthetic.readings if r.verdict == "possible"]
+    simplices = {
+        name: (
+            plotting.class_probabilities(probs, colour=colour),
+            title,
+            f"Triangle with a point for each of {len(probs)} objects and their mean; "
+            f"{(probs.max(axis=1) > 0.9).mean():.0%} of them lie near a corner, with more than 0.9 "
+            "for one class.",
+        )
+        for name, probs, colour, title in (
+            ("truth", first.truth, plotting.GREY, "True class probabilities"),
+            ("without", first.without_teacher, plotting.ORANGE, "Student without a teacher"),
+            ("with", first.with_teacher, plotting.BLUE, "Student with the teacher"),
+        )
+    }
+    return simplices | {
+        "model": (
+            plotting.distillation_plates(),
+            "Plate diagram of the general model",
+            "The student g, outside all plates, points to the label and the teacher's answer of "
+            "each object of I, and to the label of each other object; so do the object's features. "
+            "No arrow joins label and answer. All but g are observed.",
+        ),
+        "generator": (
+            plotting.generator_plates(),
+            "Plate diagram of the synthetic data",
+            "The weights, in a plate of n times K, and the features point to the softmax s, which "
+            "points to the label; features, s and label are in a plate of m objects and observed.",
+        ),
+        "strips": (
+            plotting.class_distributions(seen | hard),
+            "Class probabilities object by object",
+            f"Four strips of stacked bars for {len(first.truth)} objects. Those of two students "
+            "follow that of the true probabilities, most closely with the teacher; in that of the "
+            "student of the likeliest classes more bars are of nearly one colour.",
+        ),
+        "greatest": (
+            plotting.greatest_probabilities(seen | hard),
+            "Greatest class probability of the objects",
+            "Three nearly equal rising curves, and one below them. Above 0.9 lie "
+            + ", ".join(f"{value:.0%} ({name})" for name, value in far.items())
+            + ".",
+        ),
+        "noise": (
+            plotting.errors_of_probabilities(first.truth, students),
+            "Errors of the students' probabilities",
+            "Two clouds about zero. The greatest error is "
+            + ", ".join(f"{value:.3f} {name}" for name, value in spread.items())
+            + ".",
+        ),
+        "divergence": (
+            plotting.divergence_by_draw(without.kl, taught.kl),
+            "KL with and without the teacher, by draw",
+            f"A point for each of {synthetic.n_draws} draws; "
+            f"{(taught.kl < without.kl).mean():.0%} lie below the diagonal. The means are "
+            f"{without.kl.mean():.4f} nats without and {taught.kl.mean():.4f} with the teacher.",
+        ),
+        "changes": (
+            plotting.paired_differences(teacher_changes, label="with minus without the teacher"),
+            "Paired differences by the teacher",
+            _in_words(teacher_changes),
+        ),
+        "regularisers": (
+            plotting.paired_differences(term_changes, label="difference of KL, nats"),
+            "Paired differences by the last term of (14) and the rule",
+            _in_words(term_changes),
+        ),
+        "marginals": (
+            plotting.class_marginals(synthetic),
+            "Class shares over draws of W",
+            f"For one W a class has a share between {low:.2f} and {high:.2f}; the means over "
+            f"{synthetic.n_draws} draws are near one third.",
+        ),
+        "table1": (
+            plotting.cross_entropy_against_accuracy(synthetic),
+            "Cross-entropy against accuracy",
+            f"Two clouds that overlap: the students with and without the teacher, scored on "
+            f"{synthetic.n_test} objects for each of {synthetic.n_draws} draws. The published "
+            "student with a teacher lies within them, the published student without a teacher "
+            "below them.",
+        ),
+        "readings": (
+            plotting.readings_of_published(synthetic.readings),
+            "Cross-entropies under each reading of the published row",
+            f"For each of {len(synthetic.readings)} readings two bars, without and with the "
+            "teacher, beside lines at the two published values. Not ruled out: "
+            + (", ".join(possible) or "none")
+            + ".",
+        ),
+        "temperature": (
+            plotting.probability_by_temperature(figure_7),
+            "Probability of the right class against temperature",
+            "Three bands, one for each object, fall from near 1 at low temperature to one third at "
+            "high temperature; each is as wide as the trust matters.",
+        ),
+        "trust_and_temperature": (
+            plotting.right_class_probability(
+                figure_7.trusts, figure_7.temperatures, figure_7.right[1]
+            ),
+            "Probability of the right class against temperature and trust",
+            f"A heat map from {figure_7.right[1].max():.2f} at low temperature to "
+            f"{figure_7.right[1].min():.2f} at high temperature, with contour lines.",
+        ),
+        "distilled": (
+            plotting.distilled_accuracies(privileged),
+            "Accuracies of generalised distillation beside the published ones",
+            "; ".join(
+                f"{row.name}: teacher {row.teacher.mean:.3f}, plain {row.plain.mean:.3f}, "
+                f"distilled {row.distilled.mean:.3f}"
+                for row in privileged.comparisons
+            )
+            + ".",
+        ),
+    }
+
+
+def _in_words(changes: Mapping[str, Change]) -> str:
+    """Rows of a figure of paired differences as a sentence."""
+    return "; ".join(f"{name}: {c.change:+.4f}, {c.verdict}" for name, c in changes.items()) + "."
+
+
 def _quantiles(digits: "DigitsResult") -> dict[str, float]:
     names = ("least", "lower quartile", "median", "upper quartile", "greatest")
     decades = digits.log_mass / np.log(10)
@@ -254,16 +454,23 @@ def _plain(value: Any, *, leave_out: Collection[str] = ()) -> Any:
     """Dataclasses with their verdicts, tuples and arrays as what JSON knows."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
-        names += [name for name in ("verdict", "verdict_new") if hasattr(value, name)]
+        names += [name for name in ("verdict", "verdict_new", "outside") if hasattr(value, name)]
         return {name: _plain(getattr(value, name)) for name in names if name not in leave_out}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _number(value: float, form: str = ".0f") -> str:
     """Write a number as print sets it: with − in place of the hyphen."""
     return format(value, form).replace("-", "−")
+
+
+def _count(number: int) -> str:
+    """Write a count as print sets it: its thousands apart."""
+    return f"{number:,}".replace(",", "\u00a0")
 
 
 def _typeset(words: str) -> str:

@@ -13,10 +13,13 @@ from kdtheory import _checks
 from kdtheory._checks import (
     check_callable,
     check_choice,
+    check_class_labels,
     check_count,
     check_features,
+    check_flag,
     check_in_open_unit_interval,
     check_in_unit_interval,
+    check_labels,
     check_lengths_agree,
     check_logits,
     check_mask,
@@ -29,7 +32,10 @@ from kdtheory._checks import (
     check_positive,
     check_real_array,
     check_rng,
+    check_shape,
     check_simplex_points,
+    check_support,
+    check_targets,
     check_whole_numbers,
     simplex_tolerance,
 )
@@ -289,6 +295,62 @@ def test_interior_points_of_the_right_number_of_classes_pass():
     check_simplex_points("p", np.ones((0, 2)), positive=True, n_classes=2)
 
 
+def test_advice_ends_the_messages_about_numbers_that_are_no_probabilities():
+    for value in ([1.5, -0.5], [0.5, 0.6]):
+        with pytest.raises(ValueError, match=r"; soften first$") as caught:
+            check_simplex_points("p", value, advice="; soften first")
+        assert_one_line(caught)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.int64])
+def test_class_numbers_become_indices(dtype):
+    labels = check_labels("y", np.array([2, 0, 1], dtype=dtype), n_classes=3)
+    assert labels.dtype == np.intp
+    assert_array_equal(labels, [2, 0, 1])
+    assert_array_equal(check_labels("y", [5]), [5])
+
+
+@pytest.mark.parametrize(
+    ("value", "n_classes", "error", "match"),
+    [
+        ([0, 3], 3, ValueError, r"`y` must be class numbers 0 … 2, got 3 at index \(1\)"),
+        ([0, -1], None, ValueError, r"`y` must be class numbers 0 …, got -1 at index \(1\)"),
+        ([0.0], None, TypeError, "`y` must be class numbers of an integer type, got dtype float64"),
+        ([True], None, TypeError, "`y` must be class numbers of an integer type, got dtype bool"),
+        (3, None, ValueError, r"`y` must have shape \(m,\) with m at least 1, got shape \(\)"),
+        (np.zeros((1, 1, 1), dtype=int), None, ValueError, r"`y` must have shape \(m,\) with"),
+        (np.zeros(0, dtype=int), None, ValueError, r"with m at least 1, got shape \(0,\)"),
+    ],
+)
+def test_what_are_no_class_numbers_is_named(value, n_classes, error, match):
+    for check in (check_labels, check_targets):
+        with pytest.raises(error, match=match) as caught:
+            check("y", value, n_classes=n_classes)
+        assert_one_line(caught)
+
+
+def test_targets_are_one_hot_or_brought_back_to_the_simplex():
+    assert_array_equal(check_targets("y", [1, 0]), [[0, 1], [1, 0]])
+    assert_array_equal(check_targets("y", [1, 0], n_classes=3), [[0, 1, 0], [1, 0, 0]])
+    given = np.float32([[0.1, 0.2, 0.7]])
+    found = check_targets("y", given)
+    assert found.dtype == np.float64
+    assert abs(found.sum() - 1) <= np.finfo(np.float64).eps
+    np.testing.assert_allclose(found, given, rtol=np.finfo(np.float32).eps)
+    with pytest.raises(ValueError, match="`y` must have 2 classes in its last axis"):
+        check_targets("y", given, n_classes=2)
+    with pytest.raises(ValueError, match=r"`y` must have shape \(m, K\) with m at least 1"):
+        check_targets("y", np.zeros((0, 2)))
+
+
+def test_numbers_of_a_shape_pass_finite_or_not():
+    value = np.array([[np.nan, np.inf]])
+    assert check_shape("z", value, (1, 2)) is value
+    assert check_shape("z", np.float32(value), (1, 2)).dtype == np.float64
+    with pytest.raises(ValueError, match=r"`z` must have shape \(2,\), got shape \(1, 2\)"):
+        check_shape("z", value, (2,))
+
+
 # --- numbers
 
 
@@ -452,6 +514,65 @@ def test_a_word_of_the_list_passes():
 def test_a_word_outside_the_list_is_named(value):
     with pytest.raises(ValueError, match="`mode` must be 'a' or 'b', got") as caught:
         check_choice("mode", value, ("a", "b"))
+    assert_one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "value", [["a", "b"], [1, 2, 5], [False, True], np.array(["a", "b"], dtype=object)]
+)
+def test_class_labels_in_ascending_order_pass(value):
+    assert_array_equal(check_class_labels("classes", value), np.asarray(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (["a"], r"`classes` must hold at least 2 labels in one dimension, got shape \(1,\)"),
+        ("ab", r"`classes` must hold at least 2 labels in one dimension, got shape \(\)"),
+        ([[1, 2], [3, 4]], r"`classes` must hold at least 2 labels .* shape \(2, 2\)"),
+        (["b", "a"], r"`classes` must be distinct and in ascending order, got \['b', 'a'\]"),
+        ([1, 1], r"`classes` must be distinct and in ascending order, got \[1, 1\]"),
+        ([0.0, np.nan], r"`classes` must be distinct and in ascending order, got \[0.0, nan\]"),
+        (np.array([1, "a"], dtype=object), r"`classes` must be .* got \[1, 'a'\]"),
+    ],
+)
+def test_class_labels_without_an_order_are_named(value, match):
+    with pytest.raises(ValueError, match=match) as caught:
+        check_class_labels("classes", value)
+    assert_one_line(caught)
+
+
+def test_supports_pass():
+    support = np.array([[True, False], [True, True]])
+    assert check_support("support", support, 2) is support
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        ([[1, 0], [0, 1]], TypeError, "`support` must be an array of bool, got dtype int64"),
+        ([True, True], ValueError, r"`support` must have shape \(2, K\) .* got shape \(2,\)"),
+        ([[True]], ValueError, r"`support` must have shape \(2, K\) .* got shape \(1, 1\)"),
+        (np.ones((2, 0), dtype=bool), ValueError, r"with K at least 1, got shape \(2, 0\)"),
+        ([[True, False], [False, False]], ValueError, r"a class in each row, .* at index \(1\)"),
+    ],
+)
+def test_what_is_no_support_is_named(value, error, match):
+    with pytest.raises(error, match=match) as caught:
+        check_support("support", value, 2)
+    assert_one_line(caught)
+
+
+def test_flags_become_bool():
+    for value in (True, np.bool_(True), 1 == 1.0):
+        assert check_flag("f", value) is True
+    assert check_flag("f", np.bool_(False)) is False
+
+
+@pytest.mark.parametrize("value", ["no", 1, 0.0, None, [True], np.array([True, False])])
+def test_what_is_neither_true_nor_false_is_named(value):
+    with pytest.raises(TypeError, match="`f` must be True or False, got ") as caught:
+        check_flag("f", value)
     assert_one_line(caught)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rich.console
-from experiment_results import diabetes, digits, synthetic
+from experiment_results import diabetes, digits, privileged, synthetic
 
 import kdtheory
 from kdtheory import cli, ledger, regress, report
 from kdtheory.experiments import diabetes as diabetes_module
 from kdtheory.experiments import digits as digits_module
+from kdtheory.experiments import privileged as privileged_module
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.ledger import Claim, Evidence, Finding
 from kdtheory.regress import regression_of_file
@@ -71,10 +72,11 @@ def quick(monkeypatch):
     for module, name, result in (
         (digits_module, "theorem_1_on_digits", digits),
         (diabetes_module, "theorem_2_on_diabetes", diabetes),
-        (synthetic_module, "generator_of_gs_6_2", synthetic),
+        (synthetic_module, "experiment_of_gs_6_2", synthetic),
+        (privileged_module, "generalised_distillation", privileged),
     ):
         monkeypatch.setattr(
-            module, name, lambda seed, result=result: seeds.append(seed) or result()
+            module, name, lambda seed, result=result, **_: seeds.append(seed) or result()
         )
     monkeypatch.setattr(report, "_figures", lambda *_: defaultdict(str))
     return seeds
@@ -170,7 +172,7 @@ def test_report_writes_its_page_and_says_where(run, quick, tmp_path):
     assert (code, err) == (0, "")
     assert out.startswith(f"{out_folder / 'index.html'}: 3 claims, 3 true, ")
     assert "; every verdict is backed (" in out
-    assert quick == [3, 3, 3]
+    assert quick == [3, 3, 3, 3]
     results = json.loads((out_folder / "results.json").read_text(encoding="utf-8"))
     assert [row["id"] for row in results["ledger"]["claims"]] == ["GS-1", "GS-2", "MD-1"]
 

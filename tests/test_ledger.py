@@ -28,8 +28,10 @@ from kdtheory.ledger import (
     as_record,
     judge,
     laws,
+    laws_classification,
     laws_regression,
     markdown_table,
+    proofs_classification,
     proofs_likelihood,
     proofs_normaliser,
     proofs_objective,
@@ -131,7 +133,9 @@ def test_every_kind_of_evidence_is_there():
     "module",
     [
         laws,
+        laws_classification,
         laws_regression,
+        proofs_classification,
         proofs_likelihood,
         proofs_normaliser,
         proofs_objective,
@@ -164,7 +168,9 @@ def test_no_other_verdict_is_backed(backings, id_, verdict):
     assert all(outcome.backed for outcome in planted.outcomes) == planted.backed
 
 
-@pytest.mark.parametrize("id_", ["GS-T1", "GS-10", "GS-14-factor", "GS-T2", "GS-18", "MD-loss"])
+@pytest.mark.parametrize(
+    "id_", ["GS-T1", "GS-10", "GS-14-factor", "GS-T2", "GS-18", "GS-F7", "GS-6.2-errors", "MD-loss"]
+)
 def test_verify_catches_a_planted_verdict(id_):
     (claim,) = select([id_])
     planted = replace(claim, verdict="false as printed" if claim.verdict == "true" else "true")

@@ -285,6 +285,117 @@ def test_decimals_and_small_types_are_numbers(tmp_path):
     assert_array_equal(joined(table).y, [1.5, 2.5])
 
 
+# --- labels, and teachers of several columns
+
+
+LABELLED = COLUMNS | {"t": [0.5, None, 0.25, None, 1.0]}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_are_texts_and_several_answers_a_matrix(tmp_path, ending):
+    table = Table(
+        written(tmp_path, ending, LABELLED), target="who", teacher=["t", "s"], labels=True
+    )
+    assert table.names == ("y", "a", "b", "c")
+    assert table.answers == ("t", "s")
+    assert table.roles == {"target": "who"}
+    found = joined(table)
+    assert found.y.tolist() == COLUMNS["who"]
+    numbers = lambda name: np.array(LABELLED[name], dtype=float)  # noqa: E731
+    assert_array_equal(found.teacher, np.column_stack([numbers("t"), numbers("s")]))
+    assert_array_equal(found.privileged, [True, False, True, False, True])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_one_answer_in_a_list_is_a_matrix_of_one_column(tmp_path, ending):
+    path = written(tmp_path, ending)
+    one = joined(Table(path, target="y", teacher="s"))
+    listed = Table(path, target="y", teacher=["s"])
+    assert_array_equal(joined(listed).teacher[:, 0], one.teacher)
+    assert listed.answers == ("s",)
+    assert "teacher" not in listed.roles
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_that_are_numbers_are_texts_too(tmp_path, ending):
+    for name, values in (("a", COLUMNS["a"]), ("y", COLUMNS["y"])):
+        table = Table(written(tmp_path, ending), target=name, features=["c"], labels=True)
+        assert [float(label) for label in joined(table).y] == values
+
+
+def test_labels_of_a_matrix_file_are_texts(tmp_path):
+    matrix = np.array([[1.0, 2.0, 0.5], [0.0, 2.0, np.nan], [1.5, 2.0, 1.0]])
+    table = Table(npy(tmp_path, matrix), target=0, teacher=[2], labels=True)
+    found = joined(table.blocks(rows=2))
+    assert [float(label) for label in found.y] == [1.0, 0.0, 1.5]
+    assert_array_equal(found.teacher, matrix[:, 2:])
+    assert_array_equal(found.privileged, [True, False, True])
+
+
+def test_categories_of_several_row_groups_are_their_words(tmp_path):
+    groups = [pa.array(words).dictionary_encode() for words in (["b", "a"], ["c", None, "a"])]
+    path = tmp_path / "table.parquet"
+    types = pa.schema([("y", groups[0].type), ("a", pa.float64())])
+    with parquet.ParquetWriter(path, types) as writer:
+        for group in groups:
+            writer.write_table(pa.table({"y": group, "a": np.ones(len(group))}, schema=types))
+    blocks = Table(path, target="y", labels=True).blocks()
+    assert next(blocks).y.tolist() == ["b", "a"]
+    with pytest.raises(
+        ValueError, match=r"column 'y' .* a label, .* got nothing in row 3 \(from 0\)"
+    ):
+        next(blocks)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_place_of_a_row_is_its_line_in_a_csv(tmp_path, ending):
+    table = Table(written(tmp_path, ending), target="y")
+    where = "in row 3 (from 0) of" if ending == "parquet" else "in line 5 of"
+    assert table.place(3) == f"{where} '{table.path}'"
+
+
+def test_place_of_a_row_counts_lines_and_not_rows(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('y,a,note\n\n1,2,"b\nc"\n\n3,4,d\n')
+    assert Table(path, target="y").place(1) == f"in line 6 of '{path}'"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"who": ["a", "b", None, "a", "b"]}, "'who' .* a label, .* got nothing in (row 2|line 4)"),
+        ({"who": ["a", "b", "NA", "a", "b"]}, "'who' .* a label, .* got .* in (row 2|line 4)"),
+        ({"who": ["a", "inf", "b", "a", "b"]}, "'who' .*, got 'inf' in (row 1|line 3)"),
+        ({"t": [0.5, None, None, None, 1.0]}, "'t' .* number, got nothing in (row 2|line 4)"),
+        ({"t": [0.5, 0.5, 0.5, None, 1.0]}, "'s' .* number, got nothing in (row 1|line 3)"),
+        ({"t": [0.5, None, np.inf, None, 1.0]}, "'t' .* number, got '?inf'? in (row 2|line 4)"),
+    ],
+)
+def test_labels_and_answers_that_are_none_are_named(tmp_path, ending, change, match):
+    path = written(tmp_path, ending, LABELLED | change)
+    with pytest.raises(ValueError, match=match):
+        list(Table(path, target="who", teacher=["t", "s"], labels=True))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("roles", "match"),
+    [
+        ({"teacher": ["t", "z"]}, "`teacher` must be a column, got 'z'"),
+        ({"teacher": ["t", "t"]}, "`teacher` must not name 't', which is a teacher column already"),
+        ({"teacher": ["t", "who"]}, "`teacher` must not name 'who', which is the target column"),
+        ({"teacher": ["t", "told"]}, "column 'told' .*must (hold|be)"),
+        ({"teacher": [], "privileged": "told"}, "`privileged` must be None without a teacher"),
+        ({"teacher": ["t"], "weight": "t"}, "`weight` must not name 't', which is the teacher col"),
+        ({"teacher": ["t"], "features": ["t"]}, "`features` must not name 't', which is the teach"),
+    ],
+)
+def test_bad_columns_of_several_answers_are_named(tmp_path, ending, roles, match):
+    with pytest.raises(ValueError, match=match):
+        Table(written(tmp_path, ending, LABELLED), target="who", labels=True, **roles)
+
+
 # --- bad input
 
 

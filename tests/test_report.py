@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiment_results import diabetes, digits, synthetic
+from experiment_results import DRAWS, diabetes, digits, privileged, synthetic
 
 import kdtheory.report
 from kdtheory import ledger
 from kdtheory.experiments.diabetes import theorem_2_on_diabetes
 from kdtheory.experiments.digits import theorem_1_on_digits
-from kdtheory.experiments.synthetic import generator_of_gs_6_2
+from kdtheory.experiments.synthetic import PUBLISHED, experiment_of_gs_6_2
 from kdtheory.report import FILES, build_report, write_report
 
 QUICK_SECONDS = 0.3  # of a claim; CI compares the files of two whole runs
@@ -31,7 +31,7 @@ def backings():
 
 @cache
 def report():
-    return build_report(backings(), digits(), diabetes(), synthetic())
+    return build_report(backings(), digits(), diabetes(), synthetic(), privileged())
 
 
 def planted(**changes):
@@ -172,10 +172,103 @@ def test_solver_and_detector_are_told():
     assert f"the path “{diabetes().solvers[0]}” of distil_regression" in page().text
 
 
+def test_students_are_told_with_their_verdicts():
+    text = page().text
+    words = kdtheory.report.MEASURES
+    sizes = {"test": "100", "large": "10 000"}
+    for change in synthetic().changes:
+        if (change.first[0], change.second[0]) == ("with", "without"):
+            ends = f"{signed(change.low, '+.4f')} to {signed(change.high, '+.4f')}"
+            row = f"{words[change.measure]} {sizes[change.sample]} {signed(change.change, '+.4f')}"
+            assert f"{row} {ends} {change.verdict}" in text
+    for quality in synthetic().qualities:
+        if quality.sample == "large":
+            name = kdtheory.report.MODELS[quality.student]
+            found = [quality.interval(m).mean for m in ("cross_entropy", "accuracy", "kl")]
+            found[2] = max(found[2], 0)  # that of the true probabilities is 0 up to rounding
+            cells = " ".join(map(signed, found, (".3f", ".3f", ".4f")))
+            assert f"{name} {quality.rule} {cells}" in text
+    kl = [synthetic().quality(student).kl.mean() for student in ("without", "with")]
+    assert "falls from {:.4f} to {:.4f} nats".format(*kl) in text
+
+
+def test_published_row_stands_beside_ours_and_the_bayes_values():
+    text = page().text
+    bayes = synthetic().cross_entropy.mean
+    for row in PUBLISHED:
+        ratio = row.cross_entropy / bayes
+        assert f"{row.model} {row.cross_entropy:.3f} {row.accuracy:.3f} {ratio:.2f}" in text
+    for student, words in (("without", "here, without"), ("with", "here, with")):
+        loss = synthetic().quality(student, sample="test").interval("cross_entropy")
+        assert f"{words} teacher {loss.mean:.3f} ± {(loss.high - loss.low) / 2:.3f}" in text
+
+
+def test_every_reading_is_told_with_its_verdict():
+    text = page().text
+    out = sum(reading.verdict == "ruled out" for reading in synthetic().readings)
+    assert 0 < out < len(synthetic().readings)
+    assert f"read in {len(synthetic().readings)} ways" in text
+    assert f"{out} are ruled out" in text
+    for reading in synthetic().readings:
+        assert f"{reading.name} {reading.words} {reading.cross_entropy_without.mean:.3f}" in text
+        assert f"{reading.p_value:.3f} {reading.verdict}" in text
+        listed = f"{reading.name}: {reading.words} (p = {reading.p_value:.2f})" in text
+        assert listed == (reading.verdict == "possible")
+
+
+def test_generalised_distillation_is_told_beside_the_published():
+    text = page().text
+    for row in privileged().comparisons:
+        cells = " ".join(
+            f"{100 * ours.mean:.1f} ± {100 * ours.sd:.1f} {100 * mean:.0f} ± {100 * sd:.0f}"
+            for ours, (mean, sd) in (
+                (row.teacher, row.published.teacher),
+                (row.plain, row.published.plain),
+                (row.distilled, row.published.distilled),
+            )
+        )
+        assert f"{row.experiment}: {row.name} {cells}" in text
+    for row in privileged().comparisons + privileged().sensitivity:
+        gain = f"{row.penalty:g} {signed(100 * row.gain.mean, '+.1f')}"
+        assert f"{row.experiment}: {row.name} {gain}" in text
+        bound = "unknown" if np.isnan(row.bayes_plain) else f"{100 * row.bayes_plain:.1f}"
+        assert f"{bound} " in text.split(f"{row.name} {gain}")[1][:80]
+
+
+def test_results_hold_every_measure_of_every_draw_and_no_unknown_number():
+    found = report()[1]["synthetic"]
+    assert [len(row["kl"]) for row in found["qualities"]] == [DRAWS] * len(found["qualities"])
+    assert {row["verdict"] for row in found["readings"]} == {"possible", "ruled out"}
+    assert np.shape(found["figure_7"]["probs"]) == synthetic().first.figure_7.probs.shape
+    table = report()[1]["privileged"]["comparisons"]
+    for row, result in zip(table, privileged().comparisons, strict=True):
+        assert row["gain"]["mean"] == result.gain.mean
+        assert (row["bayes_plain"] is None) == np.isnan(result.bayes_plain)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_fit_that_did_not_converge_is_told():
+    assert "Every fit converged." in page().text
+    failed = replace(synthetic(), uncertified=("exact of draw 3", "<b>"))
+    html, _ = build_report([], digits(), diabetes(), failed, privileged())
+    assert "Not solved to the end: exact of draw 3, <b>." in Page(html).text
+    assert "Every fit converged." not in Page(html).text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_reading_need_remain_possible():
+    none = tuple(replace(reading, p_value=0.0) for reading in synthetic().readings)
+    html, _ = build_report(
+        [], digits(), diabetes(), replace(synthetic(), readings=none), privileged()
+    )
+    assert "None remains possible." in Page(html).text
+    assert f"{len(none)} are ruled out" in Page(html).text
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_unbacked_verdict_is_shouted():
     html, results = build_report(
-        [planted(id="GS-WRONG")], digits(), diabetes(), synthetic()
+        [planted(id="GS-WRONG")], digits(), diabetes(), synthetic(), privileged()
     )  # fmt: skip
     text = Page(html).text
     assert results["ledger"]["not_backed"] == ["GS-WRONG"]
@@ -192,7 +285,7 @@ def test_words_follow_the_verdicts():
     helpful = replace(diabetes().columns_effect, low=-2.0, high=-1.0)
     for result, word in ((worse, "worse"), (better, "better"), (undecided, "undecided")):
         patients = replace(diabetes(), columns_effect=helpful)
-        html, _ = build_report(backings()[:1], result, patients, synthetic())
+        html, _ = build_report(backings()[:1], result, patients, synthetic(), privileged())
         text = Page(html).text
         assert f": {word} on this split" in text
         assert "they have a part in the change" in text
@@ -202,7 +295,7 @@ def test_words_follow_the_verdicts():
 def test_text_of_a_claim_is_escaped():
     html, _ = build_report(
         [planted(statement="if <script>alert(1)</script> & g < 1", tex="<script>2", id="<b>")],
-        digits(), diabetes(), synthetic(),
+        digits(), diabetes(), synthetic(), privileged(),
     )  # fmt: skip
     assert Page(html).all("script") == []
     for words in ("if <script>alert(1)</script> & g < 1", "<script>2", "<b>"):
@@ -251,7 +344,7 @@ def test_page_fits_a_phone_and_the_dark_and_paper():
 
 def test_every_figure_has_alternative_text_and_a_caption():
     pictures = [attrs for attrs in page().all("svg") if "viewbox" in attrs]
-    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 12
+    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 26
     html = report()[0]
     for attrs in pictures:
         assert attrs["role"] == "img"
@@ -276,7 +369,7 @@ def test_wide_tables_scroll_in_their_own_box():
             parent = [e for e in page().elements[:position] if e[2] == depth - 1][-1]
             assert parent[1]["class"] == "scroll"
             boxed += 1
-    assert boxed == 6
+    assert boxed == 12
 
 
 # --- laws of the files
@@ -289,7 +382,12 @@ def test_same_seed_gives_the_same_bytes(tmp_path):
     assert drawn
     fresh = {b.claim.id: b for b in ledger.verify(drawn)}
     again = [fresh.get(b.claim.id, b) for b in backings()]
-    results = theorem_1_on_digits(), theorem_2_on_diabetes(), generator_of_gs_6_2()
+    results = (
+        theorem_1_on_digits(),
+        theorem_2_on_diabetes(),
+        experiment_of_gs_6_2(n_draws=DRAWS),
+        privileged(),
+    )
     first = write_report(tmp_path / "first", *report())
     second = write_report(tmp_path / "second", *build_report(again, *results))
     for one, two in zip(first, second, strict=True):
@@ -355,7 +453,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch, method, error, told
 
 @pytest.mark.usefixtures("undrawn")
 def test_ledger_without_rows_makes_a_page():
-    html, results = build_report([], digits(), diabetes(), synthetic())
+    html, results = build_report([], digits(), diabetes(), synthetic(), privileged())
     assert results["ledger"]["claims"] == []
     assert "Of 0 claims" in Page(html).text
 

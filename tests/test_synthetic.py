@@ -1,5 +1,6 @@
-"""The generator of GS, section 6.2: its definition, the law of its labels, bad input."""
+"""The generators: GS 6.2, then those with privileged features; definitions, laws, bad input."""
 
+from functools import partial
 from unittest.mock import Mock
 
 import numpy as np
@@ -8,12 +9,30 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chi2
 
 from kdtheory._checks import check_simplex_points
-from kdtheory.synthetic import SoftmaxData, make_softmax_data
+from kdtheory.synthetic import (
+    PrivilegedData,
+    SoftmaxData,
+    make_clean_features,
+    make_clean_labels,
+    make_relevant_features,
+    make_sample_dependent_features,
+    make_softmax_data,
+)
 
 STANDARD_ERRORS = 5.0  # one false alarm in two million tests; the seeds are fixed besides
 RARE = 1e-6  # the same for a chi-square
 ROUNDING = 1e-13  # of X W, a sum of ten products, in an exponent
 SEEDS = [0, 1, 2]
+
+PRIVILEGED = {
+    "clean labels": make_clean_labels,
+    "clean features": make_clean_features,
+    "relevant features": make_relevant_features,
+    "text": partial(make_sample_dependent_features, reading="text"),
+    "code": partial(make_sample_dependent_features, reading="code"),
+    "sorted": partial(make_sample_dependent_features, reading="sorted"),
+}
+WITH_MEDIAN = ["code", "sorted"]
 
 
 def rng_of(seed):
@@ -44,6 +63,69 @@ def test_features_and_matrix_are_standard_normal():
         assert abs((draws**2).mean() - 1) < STANDARD_ERRORS * np.sqrt(2 / n)
         # variance of z⁴ is 105 − 9
         assert abs((draws**4).mean() - 3) < STANDARD_ERRORS * np.sqrt(96 / n)
+
+
+# the labels again, object by object, from the definitions
+
+
+def label_of_clean_features(data, i):
+    return data.weights @ data.X_privileged[i] > 0
+
+
+def label_of_relevant_features(data, i):
+    return sum(data.weights[j] * data.X[i, j] for j in data.relevant) > 0
+
+
+def label_by_text(data, i):
+    return sum(data.weights[j] * data.X[i, j] for j in data.relevant[i]) > 0
+
+
+def label_by_code(data, i):
+    chosen = [data.X[:, j] for j in data.relevant]
+    scores = sum(w * column for w, column in zip(data.weights, chosen, strict=True))
+    return scores[i] > np.median(scores)
+
+
+def label_by_sorted(data, i):
+    scores = [sorted(row, reverse=True)[: len(data.weights)] @ data.weights for row in data.X]
+    return scores[i] > np.median(scores)
+
+
+@pytest.mark.parametrize("m", [1, 2, 60, 61])
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("clean features", label_of_clean_features),
+        ("relevant features", label_of_relevant_features),
+        ("text", label_by_text),
+        ("code", label_by_code),
+        ("sorted", label_by_sorted),
+    ],
+)
+def test_labels_follow_the_definition_object_by_object(name, label, m):
+    for seed in SEEDS:
+        data = PRIVILEGED[name](m, 7, rng=rng_of(seed))
+        assert_array_equal(data.y, [int(label(data, i)) for i in range(m)])
+
+
+def test_clean_labels_are_the_sign_of_the_score_plus_standard_normal_noise():
+    rng = Mock(wraps=rng_of(0), spec=np.random.Generator)
+    data = make_clean_labels(500, 4, rng=rng)
+    again = rng_of(0)
+    weights, X, noise = (again.standard_normal(shape) for shape in (4, (500, 4), 500))
+    assert_array_equal(data.weights, weights)
+    assert_array_equal(data.X, X)
+    assert_allclose(data.X_privileged[:, 0], [w_x.sum() for w_x in X * weights], atol=ROUNDING)
+    assert_array_equal(data.y, data.X_privileged[:, 0] + noise > 0)
+
+
+@pytest.mark.parametrize("name", ["relevant features", "text", "code", "sorted"])
+def test_privileged_features_are_the_relevant_columns(name):
+    data = PRIVILEGED[name](40, 9, rng=rng_of(0))
+    for i, row in enumerate(data.X):
+        columns = data.relevant if data.relevant.ndim == 1 else data.relevant[i]
+        assert len(set(columns)) == 3
+        assert_array_equal(data.X_privileged[i], row[columns])
 
 
 # --- laws
@@ -142,7 +224,186 @@ def test_classes_are_equally_likely_on_average_over_matrices_only():
     assert away.max() > 2 * STANDARD_ERRORS
 
 
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_shapes_and_kinds_with_privileged_features(name):
+    data = PRIVILEGED[name](30, 8, rng=rng_of(0))
+    columns = {"clean labels": 1, "clean features": 8}.get(name, 3)
+    assert isinstance(data, PrivilegedData)
+    assert data.X.shape == (30, 8)
+    assert data.X_privileged.shape == (30, columns)
+    assert data.y.shape == (30,)
+    assert data.y.dtype == np.int64
+    assert set(data.y) == {0, 1}
+    assert data.X.dtype == data.X_privileged.dtype == data.weights.dtype == np.float64
+    assert data.weights.shape == ((3,) if name in WITH_MEDIAN else (8,))
+    assert (data.relevant is None) == (columns != 3)
+    with pytest.raises(AttributeError):
+        data.y = None
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_a_seed_determines_the_draw_with_privileged_features(name):
+    same = [PRIVILEGED[name](50, rng=rng_of(5)) for _ in range(2)]
+    other = PRIVILEGED[name](50, rng=rng_of(6))
+    assert same[0].X.shape == (50, 50)
+    for field in ("X", "X_privileged", "y", "weights"):
+        assert_array_equal(getattr(same[0], field), getattr(same[1], field))
+        assert not np.array_equal(getattr(same[0], field), getattr(other, field))
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_fixed_weights_give_more_objects_of_the_same_law(name):
+    rng = rng_of(0)
+    train = PRIVILEGED[name](50, 12, rng=rng)
+    given = train.weights.copy()
+    test = PRIVILEGED[name](60, 12, rng=rng, weights=given)
+    given[:] = 7
+    assert_array_equal(test.weights, train.weights)
+    assert not np.array_equal(test.X[:50], train.X)
+    assert test.bayes_privileged == pytest.approx(train.bayes_privileged, nan_ok=True)
+    assert test.bayes_plain == pytest.approx(train.bayes_plain, nan_ok=True)
+    if name == "relevant features":
+        assert_array_equal(test.relevant, train.relevant)
+
+
+def test_only_the_reading_of_the_code_has_a_set_for_each_call():
+    rng = rng_of(0)
+    draws = [make_sample_dependent_features(20, reading="code", rng=rng) for _ in range(5)]
+    assert len({tuple(draw.relevant) for draw in draws}) == 5
+    assert all(draw.relevant.shape == (3,) for draw in draws)
+    for reading in ("text", "sorted"):
+        data = make_sample_dependent_features(20, reading=reading, rng=rng)
+        assert len({tuple(row) for row in data.relevant}) == 20
+
+
+def test_the_readings_differ_where_they_should_and_nowhere_else():
+    data = {name: PRIVILEGED[name](31, rng=rng_of(3), weights=None) for name in WITH_MEDIAN}
+    # same weights and features of the same seed: only the columns, and so the labels, differ
+    assert_array_equal(data["code"].weights, data["sorted"].weights)
+    assert_array_equal(data["code"].X, data["sorted"].X)
+    assert not np.array_equal(data["code"].X_privileged, data["sorted"].X_privileged)
+    assert (np.diff(data["sorted"].X_privileged, axis=1) < 0).all()
+    assert not (np.diff(data["code"].X_privileged, axis=1) < 0).all()
+    assert PRIVILEGED["text"](31, rng=rng_of(3)).threshold == 0
+
+
+@pytest.mark.parametrize("name", WITH_MEDIAN)
+def test_a_median_puts_half_of_the_objects_in_each_class(name):
+    for m in (1, 10, 11, 400):
+        assert PRIVILEGED[name](m, rng=rng_of(m)).y.sum() == m // 2
+
+
+@pytest.mark.parametrize("name", ["clean labels", "clean features", "relevant features", "text"])
+def test_classes_are_equally_likely(name):
+    m = 40_000
+    y = PRIVILEGED[name](m, 6, rng=rng_of(0)).y
+    assert abs(y.mean() - 0.5) < STANDARD_ERRORS * 0.5 / np.sqrt(m)
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_features_and_weights_are_normal(name):
+    data = PRIVILEGED[name](2000, 20, rng=rng_of(1))
+    variance = 2.0 if name == "clean features" else 1.0
+    draws = data.X.ravel() / np.sqrt(variance)
+    assert abs(draws.mean()) < STANDARD_ERRORS / np.sqrt(draws.size)
+    assert abs((draws**2).mean() - 1) < STANDARD_ERRORS * np.sqrt(2 / draws.size)
+    if name in ("clean features", "text", "code"):
+        draws = data.X_privileged.ravel()
+        assert abs(draws.mean()) < STANDARD_ERRORS / np.sqrt(draws.size)
+        assert abs((draws**2).mean() - 1) < STANDARD_ERRORS * np.sqrt(2 / draws.size)
+    rng = rng_of(2)
+    drawn = np.concatenate([PRIVILEGED[name](1, 20, rng=rng).weights for _ in range(200)])
+    drawn = drawn[drawn != 0]
+    assert len(drawn) == 200 * (3 if name in [*WITH_MEDIAN, "relevant features"] else 20)
+    assert abs(drawn.mean()) < STANDARD_ERRORS / np.sqrt(drawn.size)
+    assert abs((drawn**2).mean() - 1) < STANDARD_ERRORS * np.sqrt(2 / drawn.size)
+
+
+@pytest.mark.parametrize("name", ["relevant features", "text", "code"])
+def test_relevant_columns_are_drawn_uniformly(name):
+    rng = rng_of(0)
+    if name == "text":
+        relevant = make_sample_dependent_features(3000, 6, reading="text", rng=rng).relevant
+    else:
+        relevant = np.array([PRIVILEGED[name](1, 6, rng=rng).relevant for _ in range(3000)])
+    if name != "relevant features":
+        # and in a random order: every place has every column equally often
+        counts = np.array([np.bincount(place, minlength=6) for place in relevant.T])
+        assert ((counts - 500) ** 2 / 500).sum(axis=1).max() < chi2.isf(RARE, df=5)
+    sets = {}
+    for columns in relevant:
+        key = tuple(sorted(columns))
+        sets[key] = sets.get(key, 0) + 1
+    assert len(sets) == 20
+    counts = np.array(list(sets.values()))
+    assert ((counts - 150) ** 2 / 150).sum() < chi2.isf(RARE, df=19)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("length", [0.0, 0.5, 7.0])
+def test_bayes_accuracies_of_clean_labels(seed, length):
+    m, weights = 100_000, np.array([0.6, 0.0, -0.8]) * length
+    data = make_clean_labels(m, 3, rng=rng_of(seed), weights=weights)
+    bayes = 0.5 + np.arctan(length) / np.pi
+    assert data.bayes_plain == data.bayes_privileged == pytest.approx(bayes, rel=ROUNDING)
+    standard_error = np.sqrt(bayes * (1 - bayes) / m)
+    for rule in (data.X_privileged[:, 0] > 0, data.X @ weights > 0):
+        assert abs((rule == data.y).mean() - bayes) < STANDARD_ERRORS * standard_error
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bayes_accuracies_of_clean_features(seed):
+    m = 100_000
+    data = make_clean_features(m, 5, rng=rng_of(seed))
+    assert (data.bayes_privileged, data.bayes_plain) == (1.0, 0.75)
+    assert_array_equal(data.X_privileged @ data.weights > 0, data.y)
+    best = (data.X @ data.weights > 0) == data.y
+    assert abs(best.mean() - 0.75) < STANDARD_ERRORS * np.sqrt(3 / 16 / m)
+    # no other direction is as good: the noise of x is independent of x*
+    other = data.weights[::-1]
+    assert ((data.X @ other > 0) == data.y).mean() < best.mean()
+
+
+@pytest.mark.parametrize("name", ["relevant features", *WITH_MEDIAN])
+def test_privileged_features_give_the_label(name):
+    data = PRIVILEGED[name](5000, rng=rng_of(0))
+    weights = data.weights[data.weights != 0]
+    assert data.bayes_privileged == 1.0
+    assert_array_equal(data.X_privileged @ weights > data.threshold, data.y)
+
+
+@pytest.mark.parametrize("name", WITH_MEDIAN)
+def test_a_rule_of_one_call_serves_the_next_up_to_the_median(name):
+    rng, m = rng_of(0), 4000
+    train = PRIVILEGED[name](m, rng=rng)
+    test = PRIVILEGED[name](m, rng=rng, weights=train.weights)
+    assert train.threshold != test.threshold
+    wrong = (test.X_privileged @ train.weights > train.threshold) != test.y
+    # a sample quantile, counted in objects, has the standard deviation √(m/4) in each call
+    assert wrong.mean() < STANDARD_ERRORS * np.sqrt(0.5 / m)
+
+
+def test_by_text_the_columns_of_an_object_leave_its_label_nearly_to_chance():
+    data = make_sample_dependent_features(4000, reading="text", rng=rng_of(0))
+    assert np.isnan(data.bayes_privileged)
+    assert np.isnan(data.bayes_plain)
+    fit = np.linalg.lstsq(data.X_privileged, 2.0 * data.y - 1)[0]
+    assert ((data.X_privileged @ fit > 0) == data.y).mean() < 0.7
+
+
 # --- limits
+
+
+@pytest.mark.parametrize("name", ["relevant features", "text", "code", "sorted"])
+def test_all_columns_may_be_relevant(name):
+    data = PRIVILEGED[name](20, 4, 4, rng=rng_of(0))
+    assert_array_equal(np.sort(data.X_privileged, axis=1), np.sort(data.X, axis=1))
+
+
+def test_weights_choose_the_relevant_columns():
+    data = make_relevant_features(20, 5, 2, rng=rng_of(0), weights=[0, 1, 0, 0, -2])
+    assert_array_equal(data.relevant, [1, 4])
+    assert_array_equal(data.X_privileged, data.X[:, [1, 4]])
 
 
 @pytest.mark.parametrize("u", [0.0, 0.45, 1 - 2.0**-53])
@@ -198,3 +459,40 @@ def test_bad_input_is_named(change, error, match):
     arguments = {"n_samples": 10, "rng": rng_of(0)} | change
     with pytest.raises(error, match=match):
         make_softmax_data(**arguments)
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"n_samples": 0}, ValueError, r"`n_samples` must be at least 1, got 0"),
+        ({"n_features": 2.5}, TypeError, r"`n_features` must be an integer, got 2.5"),
+        ({"rng": None}, TypeError, r"`rng` must be a numpy.random.Generator, got NoneType"),
+        ({"weights": np.ones(4)}, ValueError, r"`weights` must have shape \((3|50),\), got shape"),
+        ({"weights": np.ones((1, 50))}, ValueError, r"`weights` must have 1 dimension\(s\)"),
+        ({"weights": [np.inf]}, ValueError, r"`weights` must be finite, got inf at index \(0\)"),
+        ({"weights": "w"}, TypeError, r"`weights` must be an array of real numbers"),
+    ],
+)
+def test_bad_input_is_named_with_privileged_features(name, change, error, match):
+    arguments = {"n_samples": 10, "rng": rng_of(0)} | change
+    with pytest.raises(error, match=match):
+        PRIVILEGED[name](**arguments)
+
+
+@pytest.mark.parametrize("name", ["relevant features", "text", "code", "sorted"])
+def test_a_count_of_relevant_columns_out_of_range_is_named(name):
+    with pytest.raises(ValueError, match=r"`n_relevant` must be at most the 2 feature\(s\), got 3"):
+        PRIVILEGED[name](10, 2, rng=rng_of(0))
+    with pytest.raises(ValueError, match=r"`n_relevant` must be at least 1, got 0"):
+        PRIVILEGED[name](10, 2, 0, rng=rng_of(0))
+
+
+def test_weights_and_readings_that_give_no_law_are_named():
+    with pytest.raises(ValueError, match=r"`weights` must differ from 0 in some column, got only"):
+        make_clean_features(10, 2, rng=rng_of(0), weights=np.zeros(2))
+    for weights in (np.ones(5), [0, 1, 0, 1, 0]):
+        with pytest.raises(ValueError, match=r"`weights` must differ from 0 in 3 column\(s\), got"):
+            make_relevant_features(10, 5, rng=rng_of(0), weights=weights)
+    with pytest.raises(ValueError, match=r"`reading` must be 'text' or 'code' or 'sorted', got 'p"):
+        make_sample_dependent_features(10, 5, rng=rng_of(0), reading="paper")

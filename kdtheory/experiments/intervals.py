@@ -1,13 +1,31 @@
-"""What paired differences decide: an interval of their mean, and a verdict.
+"""What draws and paired differences decide: an interval of their mean, a range, and a verdict.
 
 notation: none
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-__all__ = ["half_width", "verdict"]
+__all__ = [
+    "Interval",
+    "central_range",
+    "conformal_p_value",
+    "half_width",
+    "mean_interval",
+    "verdict",
+]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % t interval; or, of `central_range`, with the range of the values."""
+
+    mean: float
+    low: float
+    high: float
 
 
 def half_width(values: NDArray[np.float64], *, shared: float = 0.0) -> float:
@@ -29,6 +47,58 @@ def half_width(values: NDArray[np.float64], *, shared: float = 0.0) -> float:
     n = len(values)
     spread = student_t.ppf(0.975, n - 1) * values.std(ddof=1)
     return float(spread * np.sqrt(1 / n + shared))
+
+
+def mean_interval(values: NDArray[np.float64]) -> Interval:
+    """Mean of independent values and its 95 % t interval.
+
+    Examples
+    --------
+    >>> mean_interval(np.array([1.0, 1.0, 1.0]))
+    Interval(mean=1.0, low=1.0, high=1.0)
+    """
+    mean, half = float(values.mean()), half_width(values)
+    return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+def central_range(values: NDArray[np.float64]) -> Interval:
+    """Mean of values and the range that holds the central 95 % of them.
+
+    Examples
+    --------
+    >>> central_range(np.arange(41.0))
+    Interval(mean=20.0, low=1.0, high=39.0)
+    """
+    low, high = np.quantile(values, (0.025, 0.975))
+    return Interval(mean=float(values.mean()), low=float(low), high=float(high))
+
+
+def conformal_p_value(values: NDArray[np.float64], point: NDArray[np.float64]) -> float:
+    r"""How far out a point lies among draws of which it is said to be one more.
+
+    With the n values and the point taken together, :math:`d_i` the Mahalanobis distance of each
+    from their common mean in their common covariance, it is the share of all n + 1 with
+    :math:`d_i \ge d_{point}`. If the point is exchangeable with the values, whatever their law,
+    :math:`P(p \le u) \le u` for every u: no normality is assumed. The least possible value is
+    1/(n + 1).
+
+    Parameters
+    ----------
+    values : (n, d) ndarray
+    point : (d,) ndarray
+
+    Examples
+    --------
+    >>> values = np.linspace(-1, 1, 99)[:, None]
+    >>> conformal_p_value(values, np.array([9.0]))
+    0.01
+    """
+    deviations = np.vstack([values, point])
+    deviations -= deviations.mean(axis=0)
+    inverse = np.linalg.pinv(deviations.T @ deviations, hermitian=True)
+    distances = np.einsum("ij,jk,ik->i", deviations, inverse, deviations)
+    ties = 1e-9 * distances.mean()  # rows equal to the point must count, whatever the rounding
+    return float((distances >= distances[-1] - ties).mean())
 
 
 def verdict(low: float, high: float) -> str:

@@ -2,12 +2,14 @@
 
 A verdict is not asserted but computed from what its evidence finds, so that a wrong one is caught:
 
-* `claims` is the table, `gs` and `gs_regression` the rows of GS, `md` those of MD;
+* `claims` is the table, `gs`, `gs_classification` and `gs_regression` the rows of GS, `md` those of
+  MD;
 * `evidence` says what a claim is and which verdict findings support;
-* `proofs_likelihood`, `proofs_normaliser`, `proofs_objective` and `proofs_regression` are proofs
-  with sympy (`symbolic` holds what they have in common, `matrices` how matrices of any size are
-  compared), `certificates` are in ball arithmetic, `laws` and `laws_regression` set numbers of
-  kdtheory beside those of `oracles`, which know no theory (`numeric` holds how they decide);
+* `proofs_likelihood`, `proofs_normaliser`, `proofs_objective`, `proofs_classification` and
+  `proofs_regression` are proofs with sympy (`symbolic` holds what they have in common, `matrices`
+  how matrices of any size are compared), `certificates` are in ball arithmetic, `laws`,
+  `laws_classification` and `laws_regression` set numbers of kdtheory beside those of `oracles`,
+  which know no theory (`numeric` holds how they decide);
 * `verify` runs them.
 """
 

@@ -7,7 +7,8 @@ Each certificate takes nothing but options and returns a `Finding` about one sta
 
 notation: g = student (rational, entries that differ), a = log g, x = −log g,
 Z = Σ_k e^{a_k}/∏_{j≠k}(a_k − a_j), C = constant printed in GS Theorem 1, μ = mean of GS (12);
-in regression X, y, s, I, λ and the weights ω, ω_s (all rational), A = XᵀΣ⁻¹X
+in regression X, y, s, I, λ and the weights ω, ω_s (all rational), A = XᵀΣ⁻¹X; in GS 6.2
+z = xᵀW = logits, less their mean, ρ = ‖z‖, θ = angle of z from (2, −1, −1)
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
+from itertools import pairwise
 from math import factorial, prod
 from typing import Any, Literal
 
@@ -34,6 +36,7 @@ __all__ = [
     "last_line_is_the_integral",
     "log_normaliser_is_accurate",
     "mean_differs_from_g",
+    "no_student_beats_bayes",
     "normaliser_equals_the_integral",
     "printed_constant_can_normalise",
     "printed_constant_is_the_integral",
@@ -44,6 +47,7 @@ __all__ = [
     "radial_integral_is_the_integral",
     "regularisers_pull_apart",
     "require_flint",
+    "table_row_is_the_expectation",
     "taylor_sum_is_near_the_exponential",
     "untransposed_formula_is_the_minimiser",
 ]
@@ -409,6 +413,41 @@ def blended_variance_is_too_large() -> Finding:
         )
 
 
+# --- the synthetic experiment
+
+
+def table_row_is_the_expectation() -> Finding:
+    """0.225 can be an expected cross-entropy, and 0.831 an expected accuracy, in GS 6.2."""
+    with ball_arithmetic() as balls:
+        entropy, top = _bayes_values(balls)
+        excluded = [
+            bool(entropy[0] > balls.number(225, 1000)),
+            bool(top[1] < balls.number(831, 1000)),
+        ]
+        return Finding(
+            False if all(excluded) else None,
+            f"no student has an expected cross-entropy below {balls.midpoint(entropy[0]):.3f} or "
+            f"an expected accuracy above {balls.midpoint(top[1]):.3f} ({balls.name})",
+        )
+
+
+def no_student_beats_bayes() -> Finding:
+    """E H(s) > 0.42 and E max s < 0.83, which no student passes; the values lie between bounds."""
+    with ball_arithmetic() as balls:
+        entropy, top = _bayes_values(balls)
+        proved = [bool(entropy[0] > balls.number(42, 100)), bool(top[1] < balls.number(83, 100))]
+        for (low, high), value in zip((entropy, top), BAYES, strict=True):
+            proved += [bool(low < _ball(balls, value)), bool(high > _ball(balls, value))]
+        words = [
+            f"[{balls.midpoint(low):.3f}, {balls.midpoint(high):.3f}]"
+            for low, high in (entropy, top)
+        ]
+        return Finding(
+            True if all(proved) else None,
+            f"E H(s) in {words[0]}, E max s in {words[1]} ({balls.name})",
+        )
+
+
 # --- the objects of the paper in balls
 
 MEASURES: tuple[Measure, ...] = ("coordinate", "surface")
@@ -529,6 +568,74 @@ def _variances(balls: Balls, example: Example) -> tuple[Pair, Pair]:
     columns = [_solve(matrix, unit) for unit in ((1, 0), (0, 1))]
     right = tuple(u * u * p + 2 * u * v * q + v * v * r for u, v in columns)
     return (columns[0][0], columns[1][1]), (right[0], right[1])
+
+
+BAYES = (Fraction(445_562, 10**6), Fraction(813_054, 10**6))  # E H(s) and E max s of GS 6.2
+STEPS = 10  # the factors of ρ² grow by (STEPS + 1)/STEPS from cell to cell
+CELLS = 60, 37  # below 1 and above, from 1/304 to 34; trivial bounds serve outside
+TURNS = 64  # parts of the angle, a power of 2
+
+
+def _bayes_values(balls: Balls) -> tuple[Pair, Pair]:
+    """Lower and upper bounds of E H(s) and of E max s, n = 10, K = 3, over x and W.
+
+    ρ² = 4AB with A ~ Gamma(5) and B ~ Exp(1), the halves of ‖x‖² and of the squared norm of the
+    centred normal vector xᵀW/‖x‖; θ is uniform on [0, π/3] once the classes are sorted. H falls
+    with ρ and rises with θ, max s the reverse, so the corners of a cell of (A, B, θ) bound both.
+    """
+    ratio, below, count = balls.number(STEPS + 1, STEPS), CELLS[0], sum(CELLS)
+    edges = [ratio ** (k - below) for k in range(count + 1)]
+    tails = (
+        [balls.exp(-x) * _taylor(balls, x, 0, 5) for x in edges],
+        [balls.exp(-x) for x in edges],
+    )
+    mass_a, mass_b = ([left - right for left, right in pairwise(tail)] for tail in tails)
+    # cells (i, j) with the same i + j have the same ρ at their corners
+    mass = [balls.number(0)] * (2 * count - 1)
+    for i, p in enumerate(mass_a):
+        for j, q in enumerate(mass_b):
+            mass[i + j] += p * q
+    outside = 1 - sum(mass)
+    radii = [balls.sqrt(4 * ratio ** (k - 2 * below)) for k in range(2 * count + 1)]
+    entropies, tops = zip(*_angular_values(balls, radii), strict=True)
+
+    def mean(rays: Sequence[Sequence[Any]], corner: int, angles: slice) -> Any:
+        return (
+            sum(p * sum(ray[angles]) for p, ray in zip(mass, rays[corner:], strict=False)) / TURNS
+        )
+
+    near, far, low, high = 0, 2, slice(None, -1), slice(1, None)
+    return (
+        (
+            mean(entropies, far, low),
+            mean(entropies, near, high) + outside * balls.log(balls.number(3)),
+        ),
+        (mean(tops, near, high) + outside / 3, mean(tops, far, low) + outside),
+    )
+
+
+def _angular_values(balls: Balls, radii: Sequence[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """H(s) and max s at θ = 0, …, π/3, for logits of each norm and mean 0."""
+    half = cosine = balls.number(1, 2)
+    for _ in range(TURNS.bit_length() - 1):
+        cosine = balls.sqrt((1 + cosine) / 2)  # of half the angle
+    sine = balls.sqrt(1 - cosine**2)
+    c, s = balls.number(1), balls.number(0)
+    depths = []
+    for _ in range(TURNS + 1):
+        # (cos θ, cos(θ − 2π/3), cos(θ + 2π/3)) √(2/3) has the norm 1: the last two less the first
+        middle, side = balls.sqrt(balls.number(3, 2)) * c, balls.sqrt(half) * s
+        depths.append((side - middle, -side - middle))
+        c, s = c * cosine - s * sine, s * cosine + c * sine
+    for radius in radii:
+        entropies, tops = [], []
+        for depth in depths:
+            z = [radius * d for d in depth]
+            odds = [balls.exp(z_k) for z_k in z]
+            top = 1 / (1 + sum(odds))
+            entropies.append((odds[0] * -z[0] + odds[1] * -z[1]) * top - balls.log(top))
+            tops.append(top)
+        yield entropies, tops
 
 
 def _equality(balls: Balls, pairs: Sequence[tuple[Any, Any]], words: str) -> Finding:

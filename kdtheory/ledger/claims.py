@@ -1,7 +1,7 @@
 """The table: every claim, in the order of the papers.
 
-A row is a `Claim` in a file of its source (`gs.py` and `gs_regression.py` for GS, `md.py` for MD);
-`PARTS` puts the files in order, `CLAIMS` puts them together.
+A row is a `Claim` in a file of its source (`gs.py`, `gs_classification.py` and `gs_regression.py`
+for GS, `md.py` for MD); `PARTS` puts the files in order, `CLAIMS` puts them together.
 
 notation: none
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from kdtheory.ledger.evidence import Claim
 from kdtheory.ledger.gs import GS
+from kdtheory.ledger.gs_classification import GS_LINEAR, GS_SYNTHETIC
 from kdtheory.ledger.gs_regression import GS_REGRESSION
 from kdtheory.ledger.md import MD
 
@@ -17,7 +18,9 @@ __all__ = ["CLAIMS", "PARTS", "markdown_table"]
 
 PARTS: dict[str, tuple[Claim, ...]] = {
     "GS, classification: sections 3 to 5.1, Theorem 1": GS,
+    "GS, linear students: sections 3 and 5.1": GS_LINEAR,
     "GS, regression: section 5.2, Theorem 2": GS_REGRESSION,
+    "GS, synthetic experiment: section 6.2": GS_SYNTHETIC,
     "MD, from one domain to another": MD,
 }
 CLAIMS: tuple[Claim, ...] = tuple(claim for rows in PARTS.values() for claim in rows)

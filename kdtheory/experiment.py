@@ -1,0 +1,235 @@
+r"""A long experiment in a folder: every finished draw is kept, and a killed run is continued.
+
+``config.json`` says what runs and with which versions, ``draws.jsonl`` has a line for each finished
+draw, written when it is ready, ``result.json`` and the figures come at the end, whole or not at
+all. A continued run ends with the bytes of an uninterrupted one: draws hang on nothing but the
+configuration, and floats come back from JSON as they went in.
+
+notation: none
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdtheory._checks import check_output_folder
+from kdtheory.experiments.synthetic import (
+    PUBLISHED,
+    Draw,
+    SyntheticResult,
+    experiment_of_gs_6_2,
+    settings,
+)
+from kdtheory.files import write_files
+
+__all__ = ["FIGURES", "FILES", "summary", "synthetic_in_folder"]
+
+FILES = ("config.json", "draws.jsonl", "result.json")
+FIGURES = ("figure_4.svg", "figure_5.svg", "figure_6.svg", "figure_7.svg")
+PACKAGES = ("kdtheory", "numpy", "scipy")
+
+
+def synthetic_in_folder(
+    out: str | os.PathLike[str],
+    seed: int = 0,
+    *,
+    n_draws: int = 200,
+    n_jobs: int = 1,
+    resume: bool = False,
+    tell: Callable[..., None] = lambda **_: None,
+    name: str = "out",
+) -> tuple[SyntheticResult, tuple[Path, ...]]:
+    """Run the experiment of GS 6.2 in a folder, or continue it there.
+
+    Parameters
+    ----------
+    out : path_like
+        The folder; made if absent, with its parents.
+    seed, n_draws, n_jobs
+        As of `kdtheory.experiments.synthetic.experiment_of_gs_6_2`.
+    resume : bool, default False
+        Continue the run that the folder holds, if any. Without it a folder with a run is refused:
+        nothing finished is ever lost.
+    tell : callable, optional
+        Called as ``tell(total=..., completed=..., description=...)`` at the start, then with
+        ``advance=1`` after each draw.
+    name : str, default "out"
+        What the argument `out` is called where a mistake is told.
+
+    Returns
+    -------
+    result : SyntheticResult
+    paths : tuple of pathlib.Path
+        The files of the folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be written, or holds a run that is not to be continued, or one of
+        another configuration, or a damaged one; or if a number is outside its range.
+    """
+    folder = check_output_folder(name, out, (*FILES, *FIGURES))
+    packages = {package: version(package) for package in PACKAGES}
+    config = settings(seed, n_draws) | {
+        "versions": {"python": platform.python_version()} | packages
+    }
+    mark = hashlib.sha256(_json(config).encode()).hexdigest()[:16]
+    log = folder / "draws.jsonl"
+    if any((folder / file).exists() for file in FILES):
+        if not resume:
+            msg = (
+                f"`{name}` must be a folder without a run, got '{out}', which holds one: continue "
+                "it with --resume"
+            )
+            raise ValueError(msg)
+        _check_config(name, folder, config)
+    write_files(name, folder, {"config.json": _json(config)})
+    done = _finished(name, log, mark, n_draws)
+    tell(total=n_draws, completed=len(done), description="draws of W")
+    with log.open("a", encoding="utf-8", newline="\n") as lines:
+
+        def keep(draw: Draw) -> None:
+            record = {"config": mark, **vars(draw)}
+            lines.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            lines.flush()  # the draw is kept even if this process is killed now
+            tell(advance=1)
+
+        result = experiment_of_gs_6_2(seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep)
+    tell(description="figures")
+    contents = {"result.json": _json({"config": config, "result": _plain(result)})}
+    written = write_files(name, folder, contents | _figures(result))
+    return result, (folder / "config.json", log, *written)
+
+
+def summary(result: SyntheticResult) -> str:
+    """What the experiment found, in lines of plain text.
+
+    Parameters
+    ----------
+    result : SyntheticResult
+
+    Returns
+    -------
+    str
+    """
+    bayes = result.quality("bayes")
+    possible = [reading.name for reading in result.readings if reading.verdict == "possible"]
+    lines = [
+        f"{result.n_draws} draws of W; best possible cross-entropy "
+        f"{bayes.interval('expected_cross_entropy').mean:.3f}, accuracy "
+        f"{bayes.interval('expected_accuracy').mean:.3f}",
+        "published: " + " -> ".join(f"{row.cross_entropy} / {row.accuracy}" for row in PUBLISHED),
+        f"readings of the published row: {len(result.readings) - len(possible)} ruled out; "
+        f"possible: {', '.join(possible) or 'none'}",
+    ]
+    if result.uncertified:
+        lines.append(f"NOT certified: {', '.join(result.uncertified)}")
+    else:
+        lines.append(
+            "every student converged; largest relative distance from the optimum "
+            f"{result.largest_gap:.1g}"
+        )
+    return "\n".join(lines)
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse to continue what another configuration began."""
+    path = folder / "config.json"
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise TypeError
+    except FileNotFoundError:
+        msg = f"`{name}` must hold config.json beside its draws or result, got '{folder}'"
+        raise ValueError(msg) from None
+    except (ValueError, TypeError):
+        msg = f"`{name}` must hold the config.json of a run, got '{path}', which is damaged"
+        raise ValueError(msg) from None
+    for key in (*config, *there):
+        if there.get(key) != config.get(key):
+            msg = (
+                f"`{name}` must hold a run of the same configuration, got '{folder}', where "
+                f"`{key}` is {there.get(key)!r}, not {config.get(key)!r}"
+            )
+            raise ValueError(msg)
+
+
+def _finished(name: str, log: Path, mark: str, n_draws: int) -> list[Draw]:
+    """Draws of the log, whose torn last line is cut off."""
+    if not log.exists():
+        return []
+    text = log.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        with log.open("r+b") as file:
+            file.truncate(whole)
+    draws = []
+    for number, line in enumerate(text[:whole].splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            owner = record.pop("config")
+            draw = Draw(**record)
+            in_range = draw.index in range(n_draws)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            msg = f"`{name}` must hold whole draws, got '{log}', whose line {number} is damaged"
+            raise ValueError(msg) from None
+        if owner != mark or not in_range:
+            msg = (
+                f"`{name}` must hold draws of the same configuration, got '{log}', whose line "
+                f"{number} is of another"
+            )
+            raise ValueError(msg)
+        draws.append(draw)
+    return draws
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses with what they conclude, tuples and arrays as what JSON knows."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        names += [name for name in ("verdict", "outside") if hasattr(value, name)]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _figures(result: SyntheticResult) -> dict[str, str]:
+    """Figures 4 to 7 as SVG files."""
+    from kdtheory import plotting  # matplotlib is loaded when there is something to draw
+
+    first, seven = result.first, result.first.figure_7
+    words = "Triangle with a point for each of the training objects of the first draw."
+    triangles = {
+        "figure_4": (first.truth, "True class probabilities"),
+        "figure_5": (first.without_teacher, "Class probabilities without a teacher"),
+        "figure_6": (first.with_teacher, "Class probabilities with the teacher"),
+    }
+    pictures = {
+        name: (plotting.class_probabilities(probs), title, words)
+        for name, (probs, title) in triangles.items()
+    }
+    pictures["figure_7"] = (
+        plotting.right_class_probability(seven.trusts, seven.temperatures, seven.right[1]),
+        "Probability of the right class against temperature and trust",
+        "Heat map for the test object of median confidence: the probability falls to one third as "
+        "the temperature grows, and hardly changes with the trust.",
+    )
+    return {
+        f"{name}.svg": plotting.to_svg(figure, name=name, title=title, description=described)
+        for name, (figure, title, described) in pictures.items()
+    }

@@ -1,0 +1,676 @@
+r"""Newton's method for losses of linear images, with a certificate of the minimum.
+
+.. math:: F(\Theta) = \sum_i \ell_i(\Theta^\top a_i) + \tfrac12 \sum_j \rho_j \|\theta_j\|^2, \qquad
+    \Theta \in \mathbb{R}^{p \times K},
+
+where no :math:`\ell_i` changes when all K logits move together; so Θ is kept centred over classes,
+and Hessians are taken in the first K − 1 classes relative to the last.
+
+Along a line :math:`\Theta + t V` a convex loss here has :math:`|\varphi'''| \le R \varphi''`, R the
+range over classes of the velocities :math:`V^\top a_i` times a `sharpness`. With
+:math:`\nu^2 = \langle g, H^{-1} g \rangle`, and R taken over all V of unit H-norm, νR < 1 says that
+F has a minimum, and
+
+.. math:: F - \min F \le \frac{\nu R + (1 - \nu R) \log(1 - \nu R)}{R^2}.
+
+`newton` factors the Hessian; `newton_cg` only multiplies by it, in single precision where the
+design is dense, and preconditions by one weighted Gram matrix for each class, whose rows are
+sampled in proportion to their weights: inexact steps change the speed, not the minimum, as every
+gradient is computed in double precision.
+
+notation: Θ = theta, a = row of the design, ρ = penalty, g = gradient, H = Hessian, ν = decrement,
+R = reach
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdtheory.least_squares import dense_blocks
+from kdtheory.objectives import Expansion, LogitObjective
+
+__all__ = [
+    "FactoredProblem",
+    "HessianFactor",
+    "Minimum",
+    "Point",
+    "Problem",
+    "ProductProblem",
+    "gap_bound",
+    "newton",
+    "newton_cg",
+]
+
+Reals = NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+ARMIJO = 1e-4  # share of the predicted decrease that a step must reach
+HALVINGS = 50
+SINGULAR = 1e-11  # smallest squared pivot, of unit columns, that Cholesky's factor is trusted with
+CALM = 0.25  # νR up to which the factor of the last Hessian certifies the next point
+FLOOR = 16 * EPS  # share of the losses below which their sum tells nothing
+PATIENCE = 8  # steps before it is asked whether a minimum exists at all
+SAMPLED = 12  # rows of a sampled Gram matrix for each of its columns
+FORCING = 0.1  # relative accuracy of the first inexact steps
+REFRESH = 25  # products after which the preconditioner is computed anew
+GRAM_COLUMNS = 2048  # columns from which preconditioners are diagonal
+PRODUCTS = 200  # with the Hessian in one inexact step
+FLAT = 1e-4  # of the preconditioner's curvature: below it products are rounding
+STALLS = 3  # steps without a smaller decrement that end an iteration
+SINGLE = 1e-5  # relative accuracy that products in single precision allow
+EXTRA = 4  # steps beyond the estimated tolerance, for a bound to follow
+TINY = 1e-300  # where a class has no weight at all
+JITTER = 1e-6  # of the trace, added to a preconditioner that is factored in single precision
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """F near a Θ.
+
+    Attributes
+    ----------
+    theta : (p, K) ndarray
+    expansion : Expansion
+        Of the losses.
+    value : float
+        F.
+    gradient : (p, K) ndarray
+        Centred over classes.
+    noise : float
+        Size below which differences of F are rounding.
+    """
+
+    theta: Reals
+    expansion: Expansion
+    value: float
+    gradient: Reals
+    noise: float
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """Where an iteration ended.
+
+    Attributes
+    ----------
+    theta : (p, K) ndarray
+        Centred over classes.
+    value : float
+        F.
+    gradient : (p, K) ndarray
+        Centred over classes.
+    gap : float
+        Upper bound of F − min F; infinite if the iteration found none.
+    settled : bool
+        Whether it ended by its tolerance.
+    n_iter, n_products : int
+        Steps, and products with a Hessian.
+    factor : HessianFactor, optional
+        The last Hessian that was factored, near the point.
+    """
+
+    theta: Reals
+    value: float
+    gradient: Reals
+    gap: float
+    settled: bool
+    n_iter: int
+    n_products: int = 0
+    factor: "HessianFactor | None" = None
+
+
+class Problem(Protocol):
+    """What both ways of minimising need."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def at(self, theta: Reals) -> Point: ...
+
+
+def gap_bound(decrement: float, reach: float) -> float:
+    r"""Upper bound of F − min F from ν and R: :math:`[\nu R + (1-\nu R) \log(1-\nu R)] / R^2`.
+
+    Parameters
+    ----------
+    decrement, reach : float
+        ν and R, at least 0.
+
+    Returns
+    -------
+    float
+        ν²/2 at R = 0; infinite unless νR < 1.
+
+    Examples
+    --------
+    >>> round(gap_bound(0.1, 0.0), 4), round(gap_bound(0.1, 1.0), 4), gap_bound(1.0, 1.0)
+    (0.005, 0.0052, inf)
+    """
+    u = decrement * reach
+    if not u < 1:
+        return np.inf
+    if u < 1e-2:  # Σ u^n / (n (n − 1)) from n = 2: the closed form would cancel
+        return decrement**2 * sum(u ** (n - 2) / (n * (n - 1)) for n in range(2, 10))
+    return float((u + (1 - u) * np.log1p(-u)) / reach**2)
+
+
+class FactoredProblem:
+    """F with a design whose Hessian is small enough to be factored.
+
+    Parameters
+    ----------
+    design : (m, p) ndarray of float64
+        Rows a.
+    objective : LogitObjective
+    penalty : (p,) ndarray
+        ρ, at least 0.
+    sharpness : float, default 1
+        1 where logits enter the losses as they are, 1/T where they are divided by a T < 1.
+    """
+
+    def __init__(
+        self, design: Reals, objective: LogitObjective, penalty: Reals, *, sharpness: float = 1.0
+    ) -> None:
+        self.design = design
+        self.objective = objective
+        self.penalty = penalty
+        self.sharpness = sharpness
+        self._transposed = np.ascontiguousarray(design.T)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (p, K) of Θ."""
+        return self.design.shape[1], self.objective.n_classes
+
+    def at(self, theta: Reals) -> Point:
+        """Value and gradient."""
+        # classes come first in memory: sums over few classes then run along the objects
+        expansion = self.objective.at((theta.T @ self._transposed).T)
+        pulled = (expansion.gradient.T @ self.design).T
+        return _point(theta, expansion, pulled, self.penalty)
+
+    def at_many(self, thetas: Reals, objective: LogitObjective) -> tuple[Reals, Reals]:
+        """Values and gradients at L points, (L, p, K), of as many F, whose losses are stacked."""
+        n_points, p, n_classes = thetas.shape
+        flat = thetas.transpose(2, 0, 1).reshape(-1, p)
+        expansion = objective.at((flat @ self._transposed).reshape(n_classes, -1).T)
+        pulled = expansion.gradient.T.reshape(len(flat), -1) @ self.design
+        shrunk = self.penalty[:, None] * thetas
+        values = expansion.values.reshape(n_points, -1).sum(axis=1)
+        gradients = pulled.reshape(n_classes, n_points, p).transpose(1, 2, 0) + shrunk
+        return values + (shrunk * thetas).sum(axis=(1, 2)) / 2, _centred(gradients)
+
+    def factor(self, point: Point) -> "HessianFactor":
+        """Factor of the Hessian at a point."""
+        p, n_classes = self.shape
+        free = n_classes - 1
+        h = point.expansion.hessian
+        H = np.empty((free, p, free, p))
+        for k in range(free):
+            for l in range(k + 1):
+                block = (self._transposed * h[:, k, l]) @ self.design
+                if self.penalty.any():
+                    block[np.diag_indices(p)] += self.penalty * ((k == l) - 1 / n_classes)
+                H[k, :, l, :] = H[l, :, k, :] = block
+        return HessianFactor(H.reshape(free * p, free * p), point.theta, self)
+
+
+class HessianFactor:
+    """Inverse of a Hessian on its range; of its absolute value where it is indefinite.
+
+    Attributes
+    ----------
+    theta : (p, K) ndarray
+        Where the Hessian was taken.
+    convex : bool
+        Whether no eigenvalue is negative beyond rounding.
+    """
+
+    def __init__(self, H: Reals, theta: Reals, problem: FactoredProblem) -> None:
+        self.theta = theta
+        self._problem = problem
+        scale, H = _unit_diagonal(H)
+        self.convex = True
+        lower = _cholesky(H)
+        if lower is not None:
+            self._root = np.linalg.inv(lower).T / scale[:, None]
+            self._dual = lower * scale[:, None]
+        else:
+            values, vectors = np.linalg.eigh(H)
+            size = np.abs(values)
+            kept = size > len(H) * EPS * size.max(initial=0.0)
+            self.convex = bool((values[kept] > 0).all())
+            self._root = vectors[:, kept] / np.sqrt(size[kept]) / scale[:, None]
+            self._dual = vectors[:, kept] * np.sqrt(size[kept]) * scale[:, None]
+
+    def solve(self, gradient: Reals) -> Reals:
+        """H⁺ g, centred over classes, for g of shape (..., p, K)."""
+        flat = np.swapaxes(gradient[..., :-1], -1, -2)
+        shape = flat.shape
+        image = flat.reshape(*shape[:-2], len(self._root)) @ self._root @ self._root.T
+        step = np.zeros(gradient.shape)
+        step[..., :-1] = np.swapaxes(image.reshape(shape), -1, -2)
+        return _centred(step)
+
+    def norm(self, direction: Reals) -> Reals:
+        """‖V‖ in the norm of the Hessian, for V of shape (..., p, K)."""
+        relative = np.swapaxes(direction[..., :-1] - direction[..., -1:], -1, -2)
+        flat = relative.reshape(*relative.shape[:-2], len(self._dual))
+        return np.asarray(np.linalg.norm(flat @ self._dual, axis=-1))
+
+    @cached_property
+    def reach(self) -> float:
+        """R: the largest range of an object's velocities over directions of unit H-norm."""
+        problem = self._problem
+        p, n_classes = problem.shape
+        roots = self._root.reshape(n_classes - 1, p, self._root.shape[1])
+        largest = 0.0
+        for k in range(n_classes):
+            for l in range(k):
+                pair = roots[l] if k == n_classes - 1 else roots[k] - roots[l]
+                image = problem.design @ pair
+                largest = max(largest, float(np.einsum("ir,ir->i", image, image).max(initial=0.0)))
+        return problem.sharpness * float(np.sqrt(largest))
+
+    def bounds_near(self, thetas: Reals, gradients: Reals) -> Reals:
+        """Bounds of F − min F at other points, (..., p, K) to (...).
+
+        Along a segment of H-norm δ the Hessian falls by a factor of at most exp(−Rδ).
+        """
+        fall = np.exp(-self.reach * self.norm(thetas - self.theta))
+        squares = np.maximum((gradients * self.solve(gradients)).sum(axis=(-2, -1)), 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bound: Callable[[Reals, Reals], Reals] = np.vectorize(gap_bound, otypes=[float])
+            return bound(np.sqrt(squares / fall), self.reach / np.sqrt(fall))
+
+
+def newton(
+    problem: FactoredProblem,
+    theta: Reals,
+    *,
+    tol: float,
+    max_iter: int,
+    bounded: bool = True,
+    hopeless: Callable[[Point], bool] = lambda _: False,
+) -> Minimum:
+    """Minimise F by Newton steps with line search.
+
+    Parameters
+    ----------
+    problem : FactoredProblem
+    theta : (p, K) ndarray
+        Start, centred over classes.
+    tol : float
+        Bound of F − min F at which to stop; without a bound, ν²/2 at a point where no curvature is
+        negative.
+    max_iter : int
+        Most steps.
+    bounded : bool, default True
+        Whether the losses obey the bound of the third derivative.
+    hopeless : callable, optional
+        Asked after some steps without a bound whether to give up.
+
+    Returns
+    -------
+    Minimum
+    """
+    here = problem.at(theta)
+    n_iter, last = 0, np.inf
+    gap, settled = np.inf, False
+    while True:
+        factor = problem.factor(here)
+        step = factor.solve(here.gradient)
+        decrement = float(np.sqrt(max((here.gradient * step).sum(), 0.0)))
+        close = decrement**2 / 2 <= tol
+        if bounded:
+            wanted = close or n_iter >= min(PATIENCE, max_iter)
+            gap = gap_bound(decrement, factor.reach) if wanted else np.inf
+            settled = gap <= tol
+        else:
+            settled = close and factor.convex
+        stalled = close and decrement > last / 2  # it would be squared, but for rounding
+        if settled or stalled or n_iter == max_iter:
+            break
+        last = decrement
+        if bounded and np.isinf(gap) and n_iter == PATIENCE and hopeless(here):
+            break
+        there = _line_search(problem, here, step, decrement)
+        if there is None:
+            break
+        here = there
+        n_iter += 1
+        if bounded and decrement < CALM and decrement * factor.reach < CALM:
+            gap = float(factor.bounds_near(here.theta, here.gradient))
+            settled = gap <= tol
+            if settled:
+                break
+    return Minimum(here.theta, here.value, here.gradient, gap, settled, n_iter, factor=factor)
+
+
+class ProductProblem:
+    r"""F with a design too large for its Hessian, of which only products are formed.
+
+    The rows a are :math:`(1, (x - \mu) / \sigma)`, without the 1 where there is no intercept.
+
+    Parameters
+    ----------
+    X : (m, n) ndarray or scipy sparse matrix
+    shift, scale : (n,) ndarray
+        μ and σ.
+    objective : LogitObjective
+    penalty : (p,) ndarray
+        ρ of the scaled columns, at least 0, and 0 for the intercept.
+    fit_intercept : bool
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        shift: Reals,
+        scale: Reals,
+        objective: LogitObjective,
+        penalty: Reals,
+        *,
+        fit_intercept: bool,
+    ) -> None:
+        self.X = X
+        self.shift = shift
+        self.scale = scale
+        self.objective = objective
+        self.penalty = penalty
+        self.fit_intercept = fit_intercept
+        self._single: NDArray[np.float32] | None = None
+        if isinstance(X, np.ndarray):  # half the bytes: products are bound by reading them
+            self._single = np.empty((X.shape[0], self.shape[0]), dtype=np.float32)
+            for place, rows in self._design_blocks():
+                self._single[place] = rows
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (p, K) of Θ."""
+        return self.X.shape[1] + self.fit_intercept, self.objective.n_classes
+
+    def logits(self, theta: Reals) -> Reals:
+        """Θᵀa of every row, (m, K), in double precision."""
+        coef = theta[-self.X.shape[1] :] / self.scale[:, None]
+        if isinstance(self.X, np.ndarray) and self.X.dtype == np.float64:
+            z = (coef.T @ self.X.T).T
+        elif isinstance(self.X, np.ndarray):
+            z = np.empty((theta.shape[1], self.X.shape[0])).T
+            for place, block in dense_blocks(self.X):
+                z[place] = block @ coef
+        else:
+            z = np.asarray(self.X @ coef)
+        z += (theta[0] if self.fit_intercept else 0) - self.shift @ coef
+        return z
+
+    def pulled(self, rows: Reals) -> Reals:
+        """Σ a uᵀ over rows u of (m, K), in double precision."""
+        if isinstance(self.X, np.ndarray) and self.X.dtype == np.float64:
+            sums = (rows.T @ self.X).T
+        elif isinstance(self.X, np.ndarray):
+            sums = np.zeros((self.X.shape[1], rows.shape[1]))
+            for place, block in dense_blocks(self.X):
+                sums += block.T @ rows[place]
+        else:
+            sums = np.asarray(self.X.T @ rows)
+        total = rows.sum(axis=0)
+        sums = (sums - np.outer(self.shift, total)) / self.scale[:, None]
+        return np.vstack([total, sums]) if self.fit_intercept else sums
+
+    def at(self, theta: Reals) -> Point:
+        """Value and gradient."""
+        expansion = self.objective.at(self.logits(theta))
+        return _point(theta, expansion, self.pulled(expansion.gradient), self.penalty)
+
+    def hessian_product(self, point: Point, direction: Reals) -> Reals:
+        """Hessian times a direction (p, K), centred over classes."""
+        if self._single is None:
+            pulled = self.pulled(point.expansion.hessian_product(self.logits(direction)))
+        else:
+            image = direction.T.astype(np.float32) @ self._single.T
+            rows = point.expansion.hessian_product(image.T.astype(np.float64))
+            pulled = (rows.T.astype(np.float32) @ self._single).T.astype(np.float64)
+        pulled += self.penalty[:, None] * direction
+        return _centred(pulled)
+
+    def with_optimal_intercept(self, point: Point) -> Point:
+        """The same point with the intercepts that are best for its other coefficients."""
+        z = self.logits(point.theta)
+        theta, expansion = point.theta.copy(), point.expansion
+        gradient = expansion.gradient.sum(axis=0)
+        for _ in range(HALVINGS):
+            step = np.linalg.lstsq(expansion.hessian.sum(axis=0), gradient, rcond=None)[0]
+            trial = self.objective.at(z - step)
+            smaller = trial.gradient.sum(axis=0)
+            if np.linalg.norm(smaller) > np.linalg.norm(gradient) / 2:
+                break  # at an intercept that Newton cannot improve, or at rounding
+            z, expansion, gradient = z - step, trial, smaller
+            theta[0] -= step
+        return _point(theta, expansion, self.pulled(expansion.gradient), self.penalty)
+
+    def curvature_bound(self, point: Point, sharpness: float) -> float:
+        r"""`gap_bound` in the norm of a matrix below the Hessian.
+
+        With κ the least curvature of each loss over directions that sum to 0,
+        :math:`H \succeq M \otimes (I - 11^\top/K)`,
+        :math:`M = \sum_i \kappa_i a_i a_i^\top + \operatorname{diag} \rho`.
+        """
+        p, n_classes = self.shape
+        if p > GRAM_COLUMNS:
+            return np.inf
+        least = np.linalg.eigvalsh(point.expansion.hessian)[:, min(1, n_classes - 1)]
+        M = np.diag(self.penalty)
+        for place, block in self._design_blocks():
+            M += (block.T * np.maximum(least[place], 0)) @ block
+        root = _inverse_root(M)
+        decrement = float(np.linalg.norm(root.T @ point.gradient))
+        longest = 0.0
+        for _, block in self._design_blocks():
+            longest = max(longest, float(((block @ root) ** 2).sum(axis=1).max()))
+        # a velocity of norm 1 that sums to 0 has a range of at most √2
+        return gap_bound(decrement, sharpness * float(np.sqrt(2 * longest)))
+
+    def _design_blocks(self) -> Iterator[tuple[slice, Reals]]:
+        for place, block in dense_blocks(self.X):
+            rows = (block - self.shift) / self.scale
+            if self.fit_intercept:
+                rows = np.column_stack([np.ones(len(rows)), rows])
+            yield place, rows
+
+    def preconditioner(self, point: Point) -> Callable[[Reals], Reals]:
+        """Inverse of the Hessian's diagonal blocks, from rows sampled in proportion to weight."""
+        p, n_classes = self.shape
+        weights = [np.maximum(point.expansion.hessian[:, k, k], 0) for k in range(n_classes)]
+        ridge = self.penalty * (1 - 1 / n_classes)
+        if p > GRAM_COLUMNS:
+            diagonals = np.stack([self._squares(w) + ridge for w in weights], axis=1)
+            diagonals += JITTER * diagonals.mean(axis=0)
+            return lambda g: _centred(g / diagonals)
+        inverses = np.empty((n_classes, p, p))
+        for k, w in enumerate(weights):
+            M = self._sampled_gram(w)
+            M[np.diag_indices(p)] += ridge
+            M[np.diag_indices(p)] += JITTER * np.trace(M) / p + TINY
+            inverses[k] = np.linalg.inv(M)
+        return lambda g: _centred(np.matmul(inverses, g.T[:, :, None])[:, :, 0].T)
+
+    def _sampled_gram(self, weight: Reals) -> Reals:
+        """Σ w a aᵀ, up to sampling where there are many rows."""
+        wanted = SAMPLED * self.shape[0]
+        sums = weight.cumsum()
+        if len(weight) > wanted and sums[-1] > 0:
+            share = sums[-1] / wanted
+            picked = np.searchsorted(sums, (np.arange(wanted) + 0.5) * share)
+            rows = self._rows(np.minimum(picked, len(weight) - 1))
+        else:
+            share = 1.0
+            rows = np.sqrt(weight).astype(np.float32)[:, None] * self._rows(slice(None))
+        return np.asarray(share * (rows.T @ rows), dtype=np.float64)
+
+    def _rows(self, picked: Any) -> NDArray[np.float32]:
+        """Rows of the design in single precision."""
+        if self._single is not None:
+            return np.asarray(self._single[picked])
+        rows = self.X[picked].toarray() / self.scale
+        if self.fit_intercept:
+            rows = np.column_stack([np.ones(len(rows)), rows])
+        return np.asarray(rows, dtype=np.float32)
+
+    def _squares(self, weight: Reals) -> Reals:
+        """Σ w a² for each column."""
+        if self._single is None:
+            squares = np.asarray(self.X.multiply(self.X).T @ weight) / self.scale**2
+            return np.concatenate([[weight.sum()], squares]) if self.fit_intercept else squares
+        squares = np.zeros(self.shape[0])
+        for place, rows in dense_blocks(self._single):
+            squares += weight[place] @ rows**2
+        return squares
+
+
+def newton_cg(
+    problem: ProductProblem,
+    theta: Reals,
+    *,
+    tol: float,
+    max_iter: int,
+    bound: Callable[[Point], tuple[Point, float]] | None = None,
+    hopeless: Callable[[Point], bool] = lambda _: False,
+) -> Minimum:
+    """Minimise F by inexact Newton steps, conjugate gradients inside, with line search.
+
+    Parameters
+    ----------
+    problem : ProductProblem
+    theta : (p, K) ndarray
+        Start, centred over classes.
+    tol : float
+        Bound of F − min F at which to stop.
+    max_iter : int
+        Most steps.
+    bound : callable, optional
+        Upper bound of F − min F near a point, with the point that it holds for; asked for when
+        ν²/2, as conjugate gradients estimate it, is within the tolerance. That estimate alone
+        decides without it.
+    hopeless : callable, optional
+        Asked after some steps without a bound whether to give up.
+
+    Returns
+    -------
+    Minimum
+    """
+    here = problem.at(theta)
+    start = float(np.linalg.norm(here.gradient))
+    gap, settled, n_iter, n_products = np.inf, False, 0, 0
+    last, extra, stalls = np.inf, 0, 0
+    precondition, used = problem.preconditioner(here), 0
+    while n_iter < max_iter and not settled:
+        share = float(np.linalg.norm(here.gradient)) / max(start, EPS)
+        accuracy = max(min(FORCING, np.sqrt(share)), SINGLE)
+        step, products = _conjugate_gradients(problem, here, precondition, float(accuracy))
+        n_products += products
+        used += products
+        decrement = float(np.sqrt(max((here.gradient * step).sum(), 0.0)))
+        there = _line_search(problem, here, step, decrement)
+        if there is None:
+            break
+        here = there
+        n_iter += 1
+        if decrement**2 / 2 <= tol:
+            if bound is not None:
+                here, gap = bound(here)
+            settled = bound is None or gap <= tol
+            extra += 1
+        elif n_iter == PATIENCE and hopeless(here):
+            break
+        stalls = stalls + 1 if decrement > last / 2 and decrement < CALM else 0
+        last = decrement
+        if extra == EXTRA or stalls == STALLS:  # rounding leaves nothing to gain
+            break
+        if used > REFRESH and not settled:
+            precondition, used = problem.preconditioner(here), 0
+    return Minimum(here.theta, here.value, here.gradient, gap, settled, n_iter, n_products)
+
+
+def _conjugate_gradients(
+    problem: ProductProblem,
+    point: Point,
+    precondition: Callable[[Reals], Reals],
+    accuracy: float,
+) -> tuple[Reals, int]:
+    """H⁻¹ g to a relative accuracy, or as far as curvature is positive; and its products."""
+    residual = point.gradient.copy()
+    step = np.zeros_like(residual)
+    direction = image = precondition(residual)
+    paired = residual.copy()  # the direction times the preconditioner's inverse
+    size = first = float((residual * image).sum())
+    n_products = 0
+    while n_products < PRODUCTS and size > accuracy**2 * first:
+        curved = problem.hessian_product(point, direction)
+        n_products += 1
+        curvature = float((direction * curved).sum())
+        if curvature <= FLAT * float((direction * paired).sum()):
+            return (step if n_products > 1 else direction), n_products
+        step += size / curvature * direction
+        residual -= size / curvature * curved
+        image = precondition(residual)
+        later = float((residual * image).sum())
+        direction = image + later / size * direction
+        paired = residual + later / size * paired
+        size = later
+    return step, n_products
+
+
+def _unit_diagonal(H: Reals) -> tuple[Reals, Reals]:
+    """Scale, and the matrix of that scale on both sides whose diagonal is 1, or 0."""
+    scale = np.sqrt(np.maximum(np.diag(H), 0))
+    scale[scale == 0] = 1
+    return scale, H / scale / scale[:, None]
+
+
+def _cholesky(H: Reals) -> Reals | None:
+    """Lower factor of a matrix of unit diagonal, unless it is singular to working precision."""
+    try:
+        lower = np.asarray(np.linalg.cholesky(H), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
+    return lower if np.diag(lower).min(initial=1.0) ** 2 > SINGULAR else None
+
+
+def _inverse_root(M: Reals) -> Reals:
+    """V with VVᵀ = M⁺, for a matrix without negative eigenvalues."""
+    scale, M = _unit_diagonal(M)
+    lower = _cholesky(M)
+    if lower is not None:
+        return np.asarray(np.linalg.inv(lower).T / scale[:, None])
+    values, vectors = np.linalg.eigh(M)
+    kept = values > len(M) * EPS * values.max(initial=0.0)
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None])
+
+
+def _line_search(problem: Problem, here: Point, step: Reals, decrement: float) -> Point | None:
+    """First of the halved steps that lowers F enough; None if rounding hides them all."""
+    share = 1.0
+    size = np.linalg.norm(here.gradient)
+    for _ in range(HALVINGS):
+        there = problem.at(here.theta - share * step)
+        lower = here.value - there.value - ARMIJO * share * decrement**2
+        # where rounding hides the fall of F, the gradient tells
+        if lower >= 0 or (lower >= -here.noise and np.linalg.norm(there.gradient) <= size):
+            return there
+        share /= 2
+    return None
+
+
+def _point(theta: Reals, expansion: Expansion, pulled: Reals, penalty: Reals) -> Point:
+    shrunk = penalty[:, None] * theta
+    value = float(expansion.values.sum()) + 0.5 * float((shrunk * theta).sum())
+    noise = FLOOR * float(np.abs(expansion.values).sum())
+    return Point(theta, expansion, value, _centred(pulled + shrunk), noise)
+
+
+def _centred(theta: Reals) -> Reals:
+    return np.asarray(theta - theta.mean(axis=-1, keepdims=True))

@@ -1,0 +1,368 @@
+"""`kdtheory experiment synthetic`: what it prints and keeps, and that no finished draw is lost."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kdtheory import cli, experiment
+from kdtheory.experiment import FIGURES, FILES, synthetic_in_folder
+from kdtheory.experiments import synthetic as synthetic_module
+from kdtheory.experiments.synthetic import Draw, experiment_of_gs_6_2, one_draw
+
+DRAWS = 3
+SECONDS = 60.0  # for a process that takes a few
+KILLS = 2  # each costs two processes
+LINE = {"marginals": [], "qualities": {}, "confident": {}, "readings": {}, "gaps": {},
+        "converged": {}, "spread": 0.0}  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["kdtheory", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    result, _ = synthetic_in_folder(folder, n_draws=DRAWS)
+    return folder, result
+
+
+@pytest.fixture
+def half(whole, tmp_path):
+    """A copy of the folder as it was after the first of its draws."""
+    folder, _ = whole
+    for file, lines in (("config.json", None), ("draws.jsonl", 1)):
+        text = (folder / file).read_text(encoding="utf-8").splitlines(keepends=True)
+        (tmp_path / file).write_text("".join(text[:lines]), encoding="utf-8")
+    return tmp_path
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "draws.jsonl"}
+
+
+def indices(folder):
+    lines = (folder / "draws.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["index"] for line in lines]
+
+
+def command(folder, *more):
+    return [sys.executable, "-m", "kdtheory", "experiment", "synthetic",
+            "--draws", str(DRAWS), "--jobs", "1", "--out", str(folder), *more]  # fmt: skip
+
+
+# --- what it prints and keeps
+
+
+def test_table_and_files(run, whole, tmp_path):
+    folder, result = whole
+    code, out, err = run(
+        "experiment", "synthetic", "--draws", DRAWS, "--jobs", 1, "--out", tmp_path / "new"
+    )
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[1][:2] == ["bayes", "softmax"]
+    taught = next(row for row in rows if row[:2] == ["with", "softmax"])
+    assert taught[2] == f"{result.quality('with', sample='test').cross_entropy.mean():.3f}"
+    assert taught[4] == f"{result.quality('with').kl.mean():.5f}"
+    assert taught[-3:] == ["better", "without", "softmax"]
+    for file in (*FILES, *FIGURES):
+        assert str(tmp_path / "new" / file) in out
+    assert contents(tmp_path / "new") == contents(folder)
+
+
+def test_table_needs_no_folder(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("experiment", "synthetic", "--draws", "2", "--jobs", "1", "--seed", "4")
+    assert code == 0
+    assert "2 draws of W" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_says_what_ran_and_with_what(whole):
+    folder, _ = whole
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["seed"], config["n_draws"], config["trust"]) == (0, DRAWS, 0.75)
+    assert config["versions"]["numpy"] == np.__version__
+    assert json.loads((folder / "result.json").read_text(encoding="utf-8"))["config"] == config
+
+
+def test_result_file_holds_the_numbers_to_the_last_bit(whole):
+    folder, result = whole
+    document = json.loads((folder / "result.json").read_text(encoding="utf-8"))["result"]
+    for plain, quality in zip(document["qualities"], result.qualities, strict=True):
+        assert (plain["student"], plain["rule"]) == (quality.student, quality.rule)
+        assert plain["kl"] == quality.kl.tolist()
+    assert document["first"]["figure_7"]["probs"] == result.first.figure_7.probs.tolist()
+    assert document["readings"][0]["verdict"] == "possible"
+    assert document["changes"][0]["verdict"] == result.changes[0].verdict
+    assert set(document["confident"]) == set(result.confident)
+
+
+def test_summary_names_what_is_not_certified(whole):
+    _, result = whole
+    assert "every student converged" in experiment.summary(result)
+    fields = vars(result) | {"uncertified": ("exact of draw 1",)}
+    assert "NOT certified: exact of draw 1" in experiment.summary(type(result)(**fields))
+
+
+def test_figures_are_svg_with_words_for_them(whole):
+    for name in FIGURES:
+        text = (whole[0] / name).read_text(encoding="utf-8")
+        assert text.startswith("<svg")
+        assert "</title>" in text
+
+
+# --- a run that was interrupted
+
+
+def test_continued_run_has_the_bytes_of_an_uninterrupted_one(half, whole, run):
+    code, *_ = run(
+        "experiment", "synthetic", "--draws", DRAWS, "--jobs", 1, "--out", half, "--resume"
+    )
+    assert code == 0
+    assert contents(half) == contents(whole[0])
+    assert indices(half) == [0, 1, 2]
+
+
+def test_finished_draws_are_not_drawn_again(half, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        synthetic_module, "one_draw", lambda *args: drawn.append(args) or one_draw(*args)
+    )
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert drawn == [(0, 1), (0, 2)]
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("torn", [b"\x00\x00", b'{"config": "x", "index": 1}'])
+def test_torn_last_line_is_dropped(half, whole, torn):
+    with (half / "draws.jsonl").open("ab") as file:
+        file.write(torn)
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert contents(half) == contents(whole[0])
+    assert indices(half) == [0, 1, 2]
+
+
+def test_draw_is_on_the_disk_before_the_next_begins(tmp_path, monkeypatch):
+    seen = []
+
+    def failing(seed, index):
+        if index:
+            seen.append(indices(tmp_path))
+        if index == 2:
+            raise RuntimeError
+        return one_draw(seed, index)
+
+    monkeypatch.setattr(synthetic_module, "one_draw", failing)
+    with pytest.raises(RuntimeError):
+        synthetic_in_folder(tmp_path, n_draws=DRAWS)
+    assert seen == [[0], [0, 1]]
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.parametrize("which", range(KILLS))
+def test_killed_process_loses_no_finished_draw(which, whole, tmp_path):
+    # at a moment that differs from run to run: the law holds for each
+    folder = tmp_path / f"run {which}"
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    log = folder / "draws.jsonl"
+    deadline = time.monotonic() + SECONDS
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 1.5))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    kept = log.read_bytes()
+    kept = kept[: kept.rfind(b"\n") + 1]
+    assert kept
+    subprocess.run(command(folder, "--resume"), check=True, timeout=SECONDS, capture_output=True)
+    assert log.read_bytes().startswith(kept)
+    assert sorted(indices(folder)) == list(range(DRAWS))
+    assert contents(folder) == contents(whole[0])
+
+
+def test_interrupt_is_exit_130_and_keeps_the_draws(half, monkeypatch, run):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(synthetic_module, "one_draw", interrupted)
+    before = (half / "draws.jsonl").read_bytes()
+    code, *_ = run(
+        "experiment", "synthetic", "--draws", DRAWS, "--jobs", 1, "--out", half, "--resume"
+    )
+    assert code == 130
+    assert (half / "draws.jsonl").read_bytes() == before
+
+
+def test_dask_backend_gives_the_same_numbers(whole):
+    distributed = pytest.importorskip("distributed")
+    from joblib import parallel_config
+
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        parallel_config(backend="dask"),
+    ):
+        result = experiment_of_gs_6_2(n_draws=DRAWS, n_jobs=-1)
+    assert experiment._plain(result) == experiment._plain(whole[1])
+
+
+# --- limits
+
+
+def test_resume_of_nothing_begins(tmp_path, whole):
+    synthetic_in_folder(tmp_path / "a" / "b", n_draws=DRAWS, resume=True)
+    assert contents(tmp_path / "a" / "b") == contents(whole[0])
+
+
+def test_repeated_line_counts_once(half, whole):
+    line = (half / "draws.jsonl").read_bytes()
+    (half / "draws.jsonl").write_bytes(line + line)
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert contents(half) == contents(whole[0])
+
+
+# --- bad input
+
+
+def refused(run, folder, *more):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, out, err = run("experiment", "synthetic", "--jobs", 1, "--out", folder, *more)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    return err
+
+
+def test_run_is_not_overwritten(run, half):
+    err = refused(run, half, "--draws", DRAWS)
+    assert "must be a folder without a run" in err
+    assert "--resume" in err
+    (half / "config.json").unlink()
+    assert "without a run" in refused(run, half, "--draws", DRAWS)
+    (half / "draws.jsonl").rename(half / "result.json")
+    assert "without a run" in refused(run, half, "--draws", DRAWS)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--seed", "1", "--draws", DRAWS), "`seed` is 0, not 1"),
+        (("--draws", "5"), "`n_draws` is 3, not 5"),
+    ],
+)
+def test_run_of_another_configuration_is_refused(run, half, more, words):
+    assert words in refused(run, half, *more, "--resume")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n_large": 99}, "`n_large` is 99, not 10000"),
+        ({"law": "other"}, "`law` is 'other', not None"),
+        ({"versions": {}}, "`versions` is {}"),
+    ],
+)
+def test_run_of_another_law_or_version_is_refused(run, half, change, words):
+    path = half / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | change
+    path.write_text(json.dumps(config), encoding="utf-8")
+    assert words in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\ud800"])
+def test_damaged_configuration_is_refused(run, half, text):
+    (half / "config.json").write_bytes(text.encode("utf-8", errors="surrogatepass"))
+    assert "which is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+def test_missing_configuration_is_refused(run, half):
+    (half / "config.json").unlink()
+    assert "must hold config.json" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "{}", "[]", "null", "{", '{"config": "x"}', "\x00", "é{", '{"config": "x", "index": 0}'],
+)
+def test_damaged_line_is_named(run, half, line):
+    with (half / "draws.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    assert "line 2 is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+@pytest.mark.parametrize("change", [{"config": "another"}, {"index": 3}, {"index": -1}])
+def test_line_of_another_run_is_named(run, half, change):
+    path = half / "draws.jsonl"
+    record = json.loads(path.read_text(encoding="utf-8")) | change
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert "line 1 is of another" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+def test_lines_here_are_those_of_a_draw():
+    Draw(index=0, **LINE)  # raises if a field is missing or unknown
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--draws", "1"), "`--draws` must be at least 2, got 1"),
+        (("--draws", "many"), "`--draws` must be an integer, got 'many'"),
+        (("--seed", "-1"), "`--seed` must be at least 0, got -1"),
+        (("--jobs", "0"), "`--jobs` must be at least 1, got 0"),
+        (("--jobs", "-2"), "`--jobs` must be at least 1, got -2"),
+        (("--resume",), "`--resume` needs the folder of a run, `--out`"),
+        (("--out", ""), "`--out` must be a folder that can be written, got ''"),
+        (("--color",), "No such option: --color"),
+    ],
+)
+def test_bad_options_are_one_line(run, more, words):
+    code, out, err = run("experiment", "synthetic", *more)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_unknown_experiment_is_one_line(run):
+    code, out, err = run("experiment", "analytic")
+    assert (code, out) == (2, "")
+    assert "analytic" in err
+    assert err.count("\n") == 1
+
+
+def test_file_in_the_way_is_one_line(run, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine", encoding="utf-8")
+    code, _, err = run("experiment", "synthetic", "--out", path)
+    assert code == 2
+    assert "must be a folder that can be written" in err
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_help_names_every_option(run):
+    code, out, _ = run("experiment", "synthetic", "--help")
+    assert code == 0
+    for option in ("--draws", "--seed", "--jobs", "--out", "--resume"):
+        assert option in out
