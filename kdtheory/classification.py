@@ -69,6 +69,7 @@ PARAMETERS = 500  # free parameters up to which the Hessian is factored
 MULTIPLICATIONS = 2**31  # for one Hessian as a matrix, at most
 ANCHORS = 6  # trusts of a path that are solved one by one
 TOGETHER = 2**20  # objects times trusts that are handled in one array
+PROOF_SECONDS = 20.0  # for a linear programme, where all else leaves existence open
 CORRECTIONS = 4  # steps with the Hessian of the nearest anchor
 SOLVERS = ("auto", "newton", "newton-cg")
 
@@ -502,7 +503,6 @@ class _Task:
         self.l2 = l2
         self.fit_intercept = fit_intercept
         self.bounded = bounded
-        self.sharpness = sharpness
         self.tol = tol
         self.max_iter = max_iter
         self.shift, self.scale = _moments(X, weight, centred=fit_intercept)
@@ -522,7 +522,13 @@ class _Task:
             self.problem = FactoredProblem(design, objective, penalty, sharpness=sharpness)
         else:
             self.problem = ProductProblem(
-                X, self.shift, self.scale, objective, penalty, fit_intercept=fit_intercept
+                X,
+                self.shift,
+                self.scale,
+                objective,
+                penalty,
+                fit_intercept=fit_intercept,
+                sharpness=sharpness,
             )
 
     def of(self, objective: LogitObjective) -> "_Task":
@@ -551,7 +557,7 @@ class _Task:
             found = newton(problem, theta, bounded=self.bounded, **told)
             bound = "self-concordance"
         else:
-            found = newton_cg(problem, theta, bound=self.bound if self.bounded else None, **told)
+            found = newton_cg(problem, theta, bounded=self.bounded, **told)
             bound = "strong convexity" if self.l2 > 0 else "self-concordance"
         if np.isinf(found.gap):
             bound = "none"
@@ -568,19 +574,9 @@ class _Task:
             penalised=self.l2 > 0,
             candidate=self.in_columns_of_X(point.theta),
             scores=point.expansion.gradient,
+            time_limit=PROOF_SECONDS,
         )
         return replace(answer, certificate=None)  # which is as large as the data
-
-    def bound(self, point: Point) -> tuple[Point, float]:
-        """Upper bound of F − min F without the Hessian's inverse, and the point that it is for."""
-        assert isinstance(self.problem, ProductProblem)
-        if self.fit_intercept:
-            point = self.problem.with_optimal_intercept(point)
-        if self.l2 == 0:
-            return point, self.problem.curvature_bound(point, self.sharpness)
-        features = slice(self.fit_intercept, None)
-        squares = (point.gradient[features] ** 2).sum(axis=1)
-        return point, float((squares / self.problem.penalty[features]).sum() / 2)
 
     def scaled(self, start: tuple[ArrayLike, ArrayLike]) -> Reals:
         """Θ for coefficients and intercepts of X."""

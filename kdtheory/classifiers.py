@@ -61,7 +61,8 @@ class SoftmaxStudent(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     fit_intercept : bool, default True
         Whether to fit b, which is never penalised.
     tol : float, default 1e-14
-        Bound of the distance to the optimal value, in nats times the mean weight of an object.
+        Bound of F − min F to be reached, in nats for each unit of weight: an object, if there are
+        no weights.
     max_iter : int, default 200
         Most Newton steps.
     n_starts : int, default 5

@@ -9,7 +9,6 @@ notation: λ = trust, T = temperature, I = privileged, s = teacher, c = sample_w
 """
 
 import csv
-import json
 import math
 import os
 import platform
@@ -32,7 +31,7 @@ from kdtheory._checks import (
     check_positive,
 )
 from kdtheory.classification import SeparableWarning, SoftmaxFit, distil_classification
-from kdtheory.files import write_files
+from kdtheory.files import finite_or_none, json_text, write_files
 from kdtheory.inference import Summary
 from kdtheory.readers import Block, Table
 from kdtheory.softening import log_soften
@@ -279,7 +278,7 @@ def write_classification(
         ["row", "label", "predicted", *(f"p_{name}" for name in classes)],
         ([i, classes[y], classes[g], *p] for i, (y, g, p) in enumerate(told)),
     )
-    data = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    data = json_text(document)
     texts = (data, coefficients, predictions, svg)
     return write_files(name, out, dict(zip(FILES, texts, strict=True)))
 
@@ -577,23 +576,23 @@ def _class_records(rows: _Rows, probabilities: Reals) -> list[dict[str, Any]]:
 def _fit_record(fit: SoftmaxFit, rows: _Rows) -> dict[str, Any]:
     inside = 0 if rows.inside is None else int(rows.inside.sum())
     return {
-        "objective": _plain(fit.objective),
+        "objective": finite_or_none(fit.objective),
         "solver": fit.solver,
         "n_iter": int(fit.n_iter),
         "n_products": int(fit.n_products),
         "n_objects": len(rows.X),
         "n_privileged": inside,
-        "weight": _plain(rows.weights.sum()),
-        "starts": [_plain(start) for start in fit.starts],
+        "weight": finite_or_none(rows.weights.sum()),
+        "starts": [finite_or_none(start) for start in fit.starts],
     }
 
 
 def _certificate_record(fit: SoftmaxFit, rows: _Rows) -> dict[str, Any]:
     certificate = fit.certificate
     return {
-        "gradient_norm": _plain(certificate.gradient_norm),
-        "gap": _plain(certificate.gap),
-        "gap_per_object": _plain(certificate.gap / rows.weights.sum()),
+        "gradient_norm": finite_or_none(certificate.gradient_norm),
+        "gap": finite_or_none(certificate.gap),
+        "gap_per_object": finite_or_none(certificate.gap / rows.weights.sum()),
         "bound": certificate.bound,
         "convex": bool(certificate.convex),
         "converged": bool(certificate.converged),
@@ -626,8 +625,8 @@ def _score(logs: Reals, labels: NDArray[np.intp], weights: Reals) -> dict[str, A
     right = logs.argmax(axis=1) == labels
     losses = -logs[np.arange(len(labels)), labels]
     return {
-        "accuracy": _plain(np.average(right, weights=weights)),
-        "cross_entropy": _plain(np.average(losses, weights=weights)),
+        "accuracy": finite_or_none(np.average(right, weights=weights)),
+        "cross_entropy": finite_or_none(np.average(losses, weights=weights)),
     }
 
 
@@ -638,7 +637,7 @@ def _coefficients(
     if fit.fit_intercept:
         named.insert(0, ("intercept", fit.intercept))
     return [
-        {"name": name, "class": k, "coefficient": _plain(value)}
+        {"name": name, "class": k, "coefficient": finite_or_none(value)}
         for name, values in named
         for k, value in zip(classes, values, strict=True)
     ]
@@ -743,9 +742,3 @@ def _csv(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     writer.writerow(head)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: what is not finite is None."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value

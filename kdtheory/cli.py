@@ -492,7 +492,8 @@ def _print_students(result: "SyntheticResult") -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("student")
     table.add_column("rule")
-    for heading in ("cross-entropy", "accuracy", "on 10 000: KL", "slope", "miscalibration"):
+    on_large = f"on {result.n_large}: KL"
+    for heading in ("cross-entropy", "accuracy", on_large, "slope", "miscalibration"):
         table.add_column(heading, justify="right")
     table.add_column("change of KL")
     table.add_column("against")

@@ -32,6 +32,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from kdtheory._checks import (
     check_choice,
     check_count,
+    check_flag,
     check_mask,
     check_sample_weight,
     check_whole_numbers,
@@ -269,7 +270,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         """Check what not every way of solving looks at."""
         check_choice("weights_kind", self.weights_kind, WEIGHTS_KINDS)
         check_choice("solver", self.solver, _SOLVERS)
-        _require_flag("fit_intercept", self.fit_intercept)
+        check_flag("fit_intercept", self.fit_intercept)
 
     def _fitted(self, rows: dict[str, Any], trust: Any, sigma: Any, sigma_teacher: Any) -> None:
         """Solve (15) for these rows and take the answer."""
@@ -862,13 +863,6 @@ def _linear(X: Any, coef: NDArray[np.float64], intercept: Any) -> Any:
 def _level(noise: Any) -> Any:
     """Noise for the weights of (15); an unknown one counts as 1."""
     return 1.0 if noise is None else noise
-
-
-def _require_flag(name: str, value: Any) -> None:
-    """Refuse what is not True or False; any text would count as True."""
-    if not isinstance(value, bool | np.bool_):
-        msg = f"`{name}` must be True or False, got {value!r}"
-        raise TypeError(msg)
 
 
 def _is_asked(teacher: Any) -> bool:

@@ -8,7 +8,6 @@ configuration, and floats come back from JSON as they went in.
 notation: none
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -18,8 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kdtheory._checks import check_output_folder
 from kdtheory.experiments.synthetic import (
     PUBLISHED,
@@ -28,7 +25,7 @@ from kdtheory.experiments.synthetic import (
     experiment_of_gs_6_2,
     settings,
 )
-from kdtheory.files import write_files
+from kdtheory.files import json_text, plain_data, write_files
 
 __all__ = ["FIGURES", "FILES", "summary", "synthetic_in_folder"]
 
@@ -81,7 +78,7 @@ def synthetic_in_folder(
     config = settings(seed, n_draws) | {
         "versions": {"python": platform.python_version()} | packages
     }
-    mark = hashlib.sha256(_json(config).encode()).hexdigest()[:16]
+    mark = hashlib.sha256(json_text(config).encode()).hexdigest()[:16]
     log = folder / "draws.jsonl"
     if any((folder / file).exists() for file in FILES):
         if not resume:
@@ -91,7 +88,7 @@ def synthetic_in_folder(
             )
             raise ValueError(msg)
         _check_config(name, folder, config)
-    write_files(name, folder, {"config.json": _json(config)})
+    write_files(name, folder, {"config.json": json_text(config)})
     done = _finished(name, log, mark, n_draws)
     tell(total=n_draws, completed=len(done), description="draws of W")
     with log.open("a", encoding="utf-8", newline="\n") as lines:
@@ -104,7 +101,7 @@ def synthetic_in_folder(
 
         result = experiment_of_gs_6_2(seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep)
     tell(description="figures")
-    contents = {"result.json": _json({"config": config, "result": _plain(result)})}
+    contents = {"result.json": json_text({"config": config, "result": plain_data(result)})}
     written = write_files(name, folder, contents | _figures(result))
     return result, (folder / "config.json", log, *written)
 
@@ -138,10 +135,6 @@ def summary(result: SyntheticResult) -> str:
             f"{result.largest_gap:.1g}"
         )
     return "\n".join(lines)
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
@@ -193,19 +186,6 @@ def _finished(name: str, log: Path, mark: str, n_draws: int) -> list[Draw]:
             raise ValueError(msg)
         draws.append(draw)
     return draws
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses with what they conclude, tuples and arrays as what JSON knows."""
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-        names += [name for name in ("verdict", "outside") if hasattr(value, name)]
-        return {name: _plain(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _figures(result: SyntheticResult) -> dict[str, str]:

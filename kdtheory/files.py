@@ -1,16 +1,94 @@
-r"""Several files into one folder: written whole, or not at all.
+r"""Results as files: what JSON knows, and several files into one folder, whole or not at all.
 
 notation: none
 """
 
+import dataclasses
+import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from kdtheory._checks import check_output_folder
 
-__all__ = ["write_files"]
+__all__ = ["finite_or_none", "json_text", "plain_data", "write_files"]
+
+CONCLUSIONS = ("verdict", "verdict_new", "outside")  # properties that are told beside the fields
+
+
+def plain_data(value: Any, *, leave_out: Collection[str] = ()) -> Any:
+    """Dataclasses with their verdicts, mappings, tuples and arrays as what JSON knows.
+
+    Parameters
+    ----------
+    value : object
+        Numbers stay what they are, also those that are not finite.
+    leave_out : collection of str
+        Fields of the outermost dataclass that are left out.
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> plain_data({"mean": np.array([0.5, 0.25]), "counts": (1, np.int64(2))})
+    {'mean': [0.5, 0.25], 'counts': [1, 2]}
+    """
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        names += [name for name in CONCLUSIONS if hasattr(value, name)]
+        return {name: plain_data(getattr(value, name)) for name in names if name not in leave_out}
+    if isinstance(value, Mapping):
+        return {name: plain_data(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain_data(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def finite_or_none(value: Any) -> Any:
+    """A number as JSON has it, None if it is not finite; all else as of `plain_data`.
+
+    Examples
+    --------
+    >>> finite_or_none(np.float64(0.5)), finite_or_none(np.inf), finite_or_none("none")
+    (0.5, None, 'none')
+    """
+    value = plain_data(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(document: Mapping[str, Any], *, sort_keys: bool = False) -> str:
+    r"""Text of a JSON file, indented, the same bytes for the same document.
+
+    Parameters
+    ----------
+    document : mapping
+        Of what JSON knows.
+    sort_keys : bool, default False
+        Whether keys are sorted; else they stand in the order of the document.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+
+    Examples
+    --------
+    >>> json_text({"λ": 0.5})
+    '{\n "λ": 0.5\n}\n'
+    """
+    options: dict[str, Any] = {"indent": 1, "ensure_ascii": False, "allow_nan": False}
+    return json.dumps(document, sort_keys=sort_keys, **options) + "\n"
 
 
 def write_files(

@@ -127,8 +127,11 @@ class Problem(Protocol):
     """What both ways of minimising need."""
 
     @property
-    def shape(self) -> tuple[int, int]: ...
-    def at(self, theta: Reals) -> Point: ...
+    def shape(self) -> tuple[int, int]:
+        """Shape (p, K) of Θ."""
+
+    def at(self, theta: Reals) -> Point:
+        """Value and gradient."""
 
 
 def gap_bound(decrement: float, reach: float) -> float:
@@ -364,6 +367,8 @@ class ProductProblem:
     penalty : (p,) ndarray
         ρ of the scaled columns, at least 0, and 0 for the intercept.
     fit_intercept : bool
+    sharpness : float, default 1
+        As of `FactoredProblem`.
     """
 
     def __init__(
@@ -375,6 +380,7 @@ class ProductProblem:
         penalty: Reals,
         *,
         fit_intercept: bool,
+        sharpness: float = 1.0,
     ) -> None:
         self.X = X
         self.shift = shift
@@ -382,6 +388,7 @@ class ProductProblem:
         self.objective = objective
         self.penalty = penalty
         self.fit_intercept = fit_intercept
+        self.sharpness = sharpness
         self._single: NDArray[np.float32] | None = None
         if isinstance(X, np.ndarray):  # half the bytes: products are bound by reading them
             self._single = np.empty((X.shape[0], self.shape[0]), dtype=np.float32)
@@ -437,6 +444,21 @@ class ProductProblem:
         pulled += self.penalty[:, None] * direction
         return _centred(pulled)
 
+    def bound(self, point: Point) -> tuple[Point, float]:
+        """Upper bound of F − min F, and the point near the given one that it is for."""
+        if self.fit_intercept:
+            point = self.with_optimal_intercept(point)
+        bound = self.convexity_bound(point)
+        return point, self.curvature_bound(point) if np.isinf(bound) else bound
+
+    def convexity_bound(self, point: Point) -> float:
+        """Σ ‖g_j‖² / (2 ρ_j), an upper bound of F − min F where the intercepts are optimal."""
+        features = slice(int(self.fit_intercept), None)
+        if not (self.penalty[features] > 0).all():
+            return np.inf
+        squares = (point.gradient[features] ** 2).sum(axis=1)
+        return float((squares / self.penalty[features]).sum() / 2)
+
     def with_optimal_intercept(self, point: Point) -> Point:
         """The same point with the intercepts that are best for its other coefficients."""
         z = self.logits(point.theta)
@@ -452,7 +474,7 @@ class ProductProblem:
             theta[0] -= step
         return _point(theta, expansion, self.pulled(expansion.gradient), self.penalty)
 
-    def curvature_bound(self, point: Point, sharpness: float) -> float:
+    def curvature_bound(self, point: Point) -> float:
         r"""`gap_bound` in the norm of a matrix below the Hessian.
 
         With κ the least curvature of each loss over directions that sum to 0,
@@ -472,7 +494,7 @@ class ProductProblem:
         for _, block in self._design_blocks():
             longest = max(longest, float(((block @ root) ** 2).sum(axis=1).max()))
         # a velocity of norm 1 that sums to 0 has a range of at most √2
-        return gap_bound(decrement, sharpness * float(np.sqrt(2 * longest)))
+        return gap_bound(decrement, self.sharpness * float(np.sqrt(2 * longest)))
 
     def _design_blocks(self) -> Iterator[tuple[slice, Reals]]:
         for place, block in dense_blocks(self.X):
@@ -537,7 +559,7 @@ def newton_cg(
     *,
     tol: float,
     max_iter: int,
-    bound: Callable[[Point], tuple[Point, float]] | None = None,
+    bounded: bool = True,
     hopeless: Callable[[Point], bool] = lambda _: False,
 ) -> Minimum:
     """Minimise F by inexact Newton steps, conjugate gradients inside, with line search.
@@ -551,10 +573,9 @@ def newton_cg(
         Bound of F − min F at which to stop.
     max_iter : int
         Most steps.
-    bound : callable, optional
-        Upper bound of F − min F near a point, with the point that it holds for; asked for when
-        ν²/2, as conjugate gradients estimate it, is within the tolerance. That estimate alone
-        decides without it.
+    bounded : bool, default True
+        Whether the losses obey the bound of the third derivative; if not, ν²/2 decides, as
+        conjugate gradients estimate it.
     hopeless : callable, optional
         Asked after some steps without a bound whether to give up.
 
@@ -579,10 +600,10 @@ def newton_cg(
             break
         here = there
         n_iter += 1
-        if decrement**2 / 2 <= tol:
-            if bound is not None:
-                here, gap = bound(here)
-            settled = bound is None or gap <= tol
+        if decrement**2 / 2 <= tol or (bounded and problem.convexity_bound(here) <= tol):
+            if bounded:
+                here, gap = problem.bound(here)
+            settled = not bounded or gap <= tol
             extra += 1
         elif n_iter == PATIENCE and hopeless(here):
             break

@@ -11,7 +11,6 @@ notation: λ = trust, I = privileged, s = teacher, σ′ = weights, y″ = targe
 
 import asyncio
 import csv
-import json
 import math
 import operator
 import os
@@ -39,7 +38,7 @@ from kdtheory._checks import (
 )
 from kdtheory.distributed import FAN_IN
 from kdtheory.evidence import maximum_evidence
-from kdtheory.files import write_files
+from kdtheory.files import finite_or_none, json_text, write_files
 from kdtheory.inference import (
     Inference,
     InferenceSums,
@@ -313,7 +312,7 @@ def write_regression(
     writer = csv.DictWriter(table, result.document["coefficients"][0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(result.document["coefficients"])
-    data = json.dumps(result.document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    data = json_text(result.document)
     return write_files(name, out, dict(zip(FILES, (data, table.getvalue(), svg), strict=True)))
 
 
@@ -875,8 +874,8 @@ def _fit_document(answer: _Answer) -> dict[str, Any]:
         "kind", "distribution", "df", "noise", "r_squared", "n_objects", "n_privileged", "solver",
         "rank", "condition", "notes",
     )  # fmt: skip
-    told = {name: _plain(getattr(found, name)) for name in names}
-    return told | {"leave_one_out_error": _plain(answer.loo_error), "no_op": answer.no_op}
+    told = {name: finite_or_none(getattr(found, name)) for name in names}
+    return told | {"leave_one_out_error": finite_or_none(answer.loo_error), "no_op": answer.no_op}
 
 
 def _coefficients(found: Inference) -> list[dict[str, Any]]:
@@ -886,14 +885,6 @@ def _coefficients(found: Inference) -> list[dict[str, Any]]:
         "high": found.high,
     }  # fmt: skip
     return [
-        {"name": name} | {column: _plain(values[j]) for column, values in columns.items()}
+        {"name": name} | {column: finite_or_none(values[j]) for column, values in columns.items()}
         for j, name in enumerate(found.names)
     ]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: what is not finite is None."""
-    if isinstance(value, tuple):
-        return list(value)
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value

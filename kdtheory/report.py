@@ -3,14 +3,12 @@ r"""Results as one self-contained page and one JSON file: a pure function, then 
 notation: none
 """
 
-import dataclasses
-import json
 import math
 import os
 import platform
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +18,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kdtheory.experiments.synthetic import PUBLISHED, Change, SyntheticResult
-from kdtheory.files import write_files
+from kdtheory.files import json_text, plain_data, write_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,9 +78,9 @@ def build_report(
         "seed": digits.seed,
         "ledger": _ledger(backings),
         # but for the tables of n × K numbers
-        "digits": _plain(digits, leave_out={"teacher_probs", "log_probs", "mean"})
+        "digits": plain_data(digits, leave_out={"teacher_probs", "log_probs", "mean"})
         | {"log10_mass_quantiles": _quantiles(digits)},
-        "diabetes": _plain(diabetes),
+        "diabetes": plain_data(diabetes),
         "synthetic": _synthetic(synthetic),
         "privileged": _privileged(privileged),
     }
@@ -137,8 +135,8 @@ def write_report(
     ValueError
         If the folder cannot be written, or a number is not finite.
     """
-    data = json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    page, numbers = write_files("--out", out, dict(zip(FILES, (html, data), strict=True)))
+    texts = (html, json_text(results, sort_keys=True))
+    page, numbers = write_files("--out", out, dict(zip(FILES, texts, strict=True)))
     return page, numbers
 
 
@@ -169,16 +167,16 @@ def _parts(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 
 def _synthetic(result: SyntheticResult) -> dict[str, Any]:
     """All numbers but the tables of the first draw, and differences that the others tell."""
-    found: dict[str, Any] = _plain(result, leave_out={"first"})
+    found: dict[str, Any] = plain_data(result, leave_out={"first"})
     for change in found["changes"]:
         del change["differences"]
-    figure_7 = _plain(result.first.figure_7)
-    return found | {"figure_7": figure_7, "published": _plain(PUBLISHED)}
+    figure_7 = plain_data(result.first.figure_7)
+    return found | {"figure_7": figure_7, "published": plain_data(PUBLISHED)}
 
 
 def _privileged(result: "PrivilegedResult") -> dict[str, Any]:
     """All numbers; None for a Bayes accuracy that is not known."""
-    found: dict[str, Any] = _plain(result)
+    found: dict[str, Any] = plain_data(result)
     for row in found["comparisons"] + found["sensitivity"]:
         for name in ("bayes_privileged", "bayes_plain"):
             row[name] = None if math.isnan(row[name]) else row[name]
@@ -448,19 +446,6 @@ def _quantiles(digits: "DigitsResult") -> dict[str, float]:
     decades = digits.log_mass / np.log(10)
     values = np.quantile(decades, (0, 0.25, 0.5, 0.75, 1))
     return dict(zip(names, values.tolist(), strict=True))
-
-
-def _plain(value: Any, *, leave_out: Collection[str] = ()) -> Any:
-    """Dataclasses with their verdicts, tuples and arrays as what JSON knows."""
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-        names += [name for name in ("verdict", "verdict_new", "outside") if hasattr(value, name)]
-        return {name: _plain(getattr(value, name)) for name in names if name not in leave_out}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _number(value: float, form: str = ".0f") -> str:

@@ -14,6 +14,7 @@ from kdtheory import cli, experiment
 from kdtheory.experiment import FIGURES, FILES, synthetic_in_folder
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.experiments.synthetic import Draw, experiment_of_gs_6_2, one_draw
+from kdtheory.files import plain_data
 
 DRAWS = 3
 SECONDS = 60.0  # for a process that takes a few
@@ -226,7 +227,7 @@ def test_dask_backend_gives_the_same_numbers(whole):
         parallel_config(backend="dask"),
     ):
         result = experiment_of_gs_6_2(n_draws=DRAWS, n_jobs=-1)
-    assert experiment._plain(result) == experiment._plain(whole[1])
+    assert plain_data(result) == plain_data(whole[1])
 
 
 # --- limits
@@ -280,7 +281,7 @@ def test_run_of_another_configuration_is_refused(run, half, more, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"n_large": 99}, "`n_large` is 99, not 10000"),
+        ({"n_large": 99}, "`n_large` is 99, not 5000"),
         ({"law": "other"}, "`law` is 'other', not None"),
         ({"versions": {}}, "`versions` is {}"),
     ],

@@ -400,7 +400,7 @@ def test_samples_of_a_draw_share_their_law():
     train, test, large = _samples(0, 0)
     assert_array_equal(test.W, train.W)
     assert_array_equal(large.W, train.W)
-    assert (len(train.X), len(test.X), len(large.X)) == (1000, 100, 10_000)
+    assert (len(train.X), len(test.X), len(large.X)) == (1000, 100, 5000)
 
 
 def test_figures_are_of_the_training_objects():

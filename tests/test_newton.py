@@ -98,7 +98,7 @@ def test_the_bound_holds_wherever_it_is_finite(regulariser, seed, temperature):
     above = here.value - best.value
     assert above <= gap_bound(decrement, factor.reach) + ROUNDING
     assert above <= float(best.factor.bounds_near(theta, here.gradient)) + ROUNDING
-    assert above <= products.curvature_bound(products.at(theta), problem.sharpness) + ROUNDING
+    assert above <= products.curvature_bound(products.at(theta)) + ROUNDING
 
 
 @given(seed=st.integers(0, 10**6))

@@ -175,7 +175,7 @@ def test_solver_and_detector_are_told():
 def test_students_are_told_with_their_verdicts():
     text = page().text
     words = kdtheory.report.MEASURES
-    sizes = {"test": "100", "large": "10 000"}
+    sizes = {"test": "100", "large": "5 000"}
     for change in synthetic().changes:
         if (change.first[0], change.second[0]) == ("with", "without"):
             ends = f"{signed(change.low, '+.4f')} to {signed(change.high, '+.4f')}"
