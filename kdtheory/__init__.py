@@ -30,7 +30,15 @@ module                         object
 
 from typing import Any
 
-from kdtheory.classification import SoftmaxFit, classification_path, distil_classification
+from kdtheory.classification import (
+    Certificate,
+    NotConvergedWarning,
+    SeparableWarning,
+    SoftmaxFit,
+    SoftmaxPath,
+    classification_path,
+    distil_classification,
+)
 from kdtheory.continuous_categorical import ContinuousCategorical, printed_constant
 from kdtheory.divided_differences import log_normaliser
 from kdtheory.domains import distil_across
@@ -41,13 +49,17 @@ from kdtheory.softening import soften
 from kdtheory.synthetic import SoftmaxData, make_softmax_data
 
 __all__ = [
+    "Certificate",
     "ContinuousCategorical",
     "DistilledFit",
     "DistilledRegressor",
     "DistilledRegressorCV",
+    "NotConvergedWarning",
     "PrivilegedDistiller",
+    "SeparableWarning",
     "SoftmaxData",
     "SoftmaxFit",
+    "SoftmaxPath",
     "SoftmaxStudent",
     "classification_path",
     "distil_across",

@@ -25,8 +25,10 @@ __all__ = [
     "check_flag",
     "check_in_open_unit_interval",
     "check_in_unit_interval",
+    "check_label_kind",
     "check_labels",
     "check_lengths_agree",
+    "check_log_probabilities",
     "check_logits",
     "check_mask",
     "check_masked_array",
@@ -34,11 +36,14 @@ __all__ = [
     "check_names",
     "check_noise",
     "check_nonnegative",
+    "check_not_masked",
     "check_number_between",
     "check_output_folder",
+    "check_pair",
     "check_positive",
     "check_real_array",
     "check_rng",
+    "check_row_order",
     "check_sample_weight",
     "check_shape",
     "check_simplex_points",
@@ -48,6 +53,8 @@ __all__ = [
     "simplex_tolerance",
 ]
 
+_MOST_CLASSES = 10_000_000  # more are a slip, and would not fit into memory
+
 
 def check_real_array(name: str, value: ArrayLike, *, ndim: int | None = None) -> NDArray[Any]:
     """Finite real numbers as a float32 (if it was) or float64 array."""
@@ -56,10 +63,16 @@ def check_real_array(name: str, value: ArrayLike, *, ndim: int | None = None) ->
     return array
 
 
+def check_not_masked(**arrays: Any) -> None:
+    """Anything but masked arrays: np.asarray would drop the mask without a word."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            msg = f"`{name}` must not be a masked array: fill it, or leave its masked rows out"
+            raise TypeError(msg)
+
+
 def _as_array(name: str, value: ArrayLike) -> NDArray[Any]:
-    if isinstance(value, np.ma.MaskedArray):  # np.asarray would drop the mask without a word
-        msg = f"`{name}` must not be a masked array: fill it, or leave its masked rows out"
-        raise TypeError(msg)
+    check_not_masked(**{name: value})
     if type(value).__module__.partition(".")[0] in ("dask", "dask_expr"):
         msg = f"`{name}` must hold its rows in memory here, got {type(value).__name__} of Dask"
         raise TypeError(msg)
@@ -93,12 +106,30 @@ def _require_finite(name: str, array: NDArray[Any], passed: NDArray[np.bool_]) -
         raise ValueError(msg)
 
 
-def check_logits(name: str, value: ArrayLike) -> NDArray[Any]:
-    """Finite logits of shape (..., K) with K at least 1 and a range that does not overflow."""
-    array = check_real_array(name, value)
+def _require_classes(name: str, array: NDArray[Any]) -> None:
     if array.ndim == 0 or array.shape[-1] == 0:
         msg = f"`{name}` must have shape (..., K) with K at least 1, got shape {array.shape}"
         raise ValueError(msg)
+
+
+def check_log_probabilities(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Numbers of shape (..., K), K at least 1, finite or −∞ and finite for a class of each row."""
+    array = _real_array(name, value, None)
+    _require_classes(name, array)
+    wrong = ~(array < np.inf)  # nan too
+    if wrong.any():
+        msg = f"`{name}` must be finite or -inf, got {array[wrong][0]}"
+        raise ValueError(msg)
+    if not np.isfinite(array).any(axis=-1).all():
+        msg = f"`{name}` must be finite for at least one class in each row, got -inf for all"
+        raise ValueError(msg)
+    return array
+
+
+def check_logits(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Finite logits of shape (..., K) with K at least 1 and a range that does not overflow."""
+    array = check_real_array(name, value)
+    _require_classes(name, array)
     if array.size and np.abs(array).max() > np.finfo(array.dtype).max / 2:
         with np.errstate(over="ignore"):
             span = (array.max(axis=-1) - array.min(axis=-1)).max()
@@ -147,12 +178,18 @@ def simplex_tolerance(array: NDArray[Any]) -> float:
 
 
 def check_labels(name: str, value: ArrayLike, *, n_classes: int | None = None) -> NDArray[np.intp]:
-    """Class numbers 0 … K − 1 of at least one object; any K if None."""
+    """Class numbers 0 … K − 1 of at least one object; if K is None, at most as many as objects."""
+    if n_classes is not None and n_classes > _MOST_CLASSES:
+        msg = f"`n_classes` must be at most {_MOST_CLASSES}, got {n_classes}"
+        raise ValueError(msg)
     labels = _as_array(name, value)
+    if labels.size == 0:  # an empty list has the type float64
+        msg = f"`{name}` must not be empty, got shape {labels.shape}"
+        raise ValueError(msg)
     if labels.dtype.kind not in "iu":
         msg = f"`{name}` must be class numbers of an integer type, got dtype {labels.dtype}"
         raise TypeError(msg)
-    if labels.ndim != 1 or len(labels) == 0:
+    if labels.ndim != 1:
         msg = f"`{name}` must have shape (m,) with m at least 1, got shape {labels.shape}"
         raise ValueError(msg)
     outside = labels < 0
@@ -162,6 +199,11 @@ def check_labels(name: str, value: ArrayLike, *, n_classes: int | None = None) -
         at = int(np.argmax(outside))
         last = "…" if n_classes is None else f"… {n_classes - 1}"
         msg = f"`{name}` must be class numbers 0 {last}, got {labels[at]} at index ({at})"
+        raise ValueError(msg)
+    last_class = int(labels.max())
+    if n_classes is None and last_class >= len(labels):
+        rule = "must leave no class out unless `n_classes` is given"
+        msg = f"`{name}` {rule}, got class number {last_class} among {len(labels)} objects"
         raise ValueError(msg)
     return labels.astype(np.intp, copy=False)
 
@@ -179,6 +221,9 @@ def check_targets(
         one_hot = np.zeros((len(labels), int(labels.max()) + 1 if n_classes is None else n_classes))
         one_hot[np.arange(len(labels)), labels] = 1
         return one_hot
+    if array.shape[1] == 1 and array.dtype.kind in "iu" and (array != 1).any():
+        msg = f"`{name}` must have shape (m,) or (m, K), got class numbers of shape {array.shape}"
+        raise ValueError(msg)
     points = check_simplex_points(name, array, n_classes=n_classes).astype(np.float64)
     if len(points) == 0:
         msg = f"`{name}` must have shape (m, K) with m at least 1, got shape {points.shape}"
@@ -202,7 +247,10 @@ def _check_number(name: str, value: Any) -> float:
 
 def _shown(value: Any) -> str:
     """Show any value in one short line."""
-    text = " ".join(repr(value).split())
+    return _cut(" ".join(repr(value).split()))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -339,6 +387,28 @@ def check_class_labels(name: str, value: ArrayLike) -> NDArray[Any]:
     return labels
 
 
+def check_label_kind(name: str, value: Any) -> None:
+    """Labels that can be sorted, none of them missing; their number and shape are left open."""
+    check_not_masked(**{name: value})
+    dtype = getattr(value, "dtype", None)
+    if value is None or (isinstance(dtype, np.dtype) and dtype.kind != "O"):
+        return
+    labels = np.asarray(value, dtype=object)
+    for at, label in enumerate(labels.flat):
+        # a missing text of pandas is a nan too, and NA cannot be compared
+        missing = label is None or type(label).__name__ in ("NAType", "NaTType")
+        if missing or (isinstance(label, float) and label != label):
+            where = ", ".join(str(int(i)) for i in np.unravel_index(at, labels.shape))
+            msg = f"`{name}` must hold a label for each object, got {label!r} at index ({where})"
+            raise ValueError(msg)
+    try:
+        min(labels.flat, default=None)
+    except (TypeError, ValueError):
+        kinds = " and ".join(sorted({type(label).__name__ for label in labels.flat}))
+        msg = f"`{name}` must hold labels of one type that can be sorted, got {_cut(kinds)}"
+        raise TypeError(msg) from None
+
+
 def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bool_]:
     """Boolean mask of the given length; None stands for all True."""
     if value is None:
@@ -351,6 +421,17 @@ def check_mask(name: str, value: ArrayLike | None, length: int) -> NDArray[np.bo
         msg = f"`{name}` must have shape ({length},), got shape {mask.shape}"
         raise ValueError(msg)
     return mask
+
+
+def check_pair(name: str, value: Any) -> tuple[Any, Any]:
+    """Two things, in a tuple or a list."""
+    if not isinstance(value, tuple | list):
+        msg = f"`{name}` must be a pair, got {_shown(value)}"
+        raise TypeError(msg)
+    if len(value) != 2:
+        msg = f"`{name}` must be a pair, got {len(value)} element(s)"
+        raise ValueError(msg)
+    return value[0], value[1]
 
 
 def check_support(name: str, value: ArrayLike, length: int) -> NDArray[np.bool_]:
@@ -377,6 +458,21 @@ def check_lengths_agree(**arrays: Sized) -> int:
         msg = f"lengths must agree, but {words}"
         raise ValueError(msg)
     return next(iter(lengths.values()))
+
+
+def check_row_order(name: str, value: Any, other_name: str, other: Any) -> None:
+    """Rows in the order of another table, if the indexes of both hold the same distinct labels."""
+    index, wanted = getattr(value, "index", None), getattr(other, "index", None)
+    if not (hasattr(index, "is_unique") and hasattr(wanted, "is_unique")):  # lists have one too
+        return
+    ours, theirs = list(index), list(wanted)
+    if ours == theirs or len(ours) != len(theirs) or not (index.is_unique and wanted.is_unique):
+        return
+    if set(ours) == set(theirs):
+        at = next(i for i, label in enumerate(ours) if label != theirs[i])
+        found = f"got {_shown(ours[at])} at index ({at}), where `{other_name}` has"
+        msg = f"`{name}` must have its rows in the order of `{other_name}`, {found} "
+        raise ValueError(msg + _shown(theirs[at]))
 
 
 def check_rng(name: str, value: Any) -> np.random.Generator:

@@ -30,17 +30,21 @@ from kdtheory._checks import (
     check_choice,
     check_count,
     check_features,
+    check_flag,
     check_in_unit_interval,
     check_matrix,
     check_nonnegative,
+    check_number_between,
     check_positive,
     check_real_array,
     check_rng,
     check_sample_weight,
 )
 from kdtheory.divided_differences import normaliser_gradient
+from kdtheory.expansions import LogitObjective
 from kdtheory.least_squares import dense_blocks
 from kdtheory.newton import (
+    KEPT,
     FactoredProblem,
     Minimum,
     Point,
@@ -48,7 +52,7 @@ from kdtheory.newton import (
     newton,
     newton_cg,
 )
-from kdtheory.objectives import LogitObjective, distillation_objective
+from kdtheory.objectives import distillation_objective
 from kdtheory.separability import Existence, optimum_existence
 from kdtheory.softening import soften
 
@@ -67,9 +71,13 @@ Reals = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 PARAMETERS = 500  # free parameters up to which the Hessian is factored
 MULTIPLICATIONS = 2**31  # for one Hessian as a matrix, at most
+HOTTEST = 1e100
+LARGEST = 1e150  # feature whose square, and the sum of many of these, a double holds
 ANCHORS = 6  # trusts of a path that are solved one by one
 TOGETHER = 2**20  # objects times trusts that are handled in one array
 PROOF_SECONDS = 20.0  # for a linear programme, where all else leaves existence open
+PROGRAMME_NONZEROS = (2**17, 2**21)  # of such a programme at most: asked first, and asked again
+ABSENT_STEPS = 4  # where a class never occurs
 CORRECTIONS = 4  # steps with the Hessian of the nearest anchor
 SOLVERS = ("auto", "newton", "newton-cg")
 
@@ -91,8 +99,9 @@ class Certificate:
     gradient_norm : float
         Euclidean norm of the gradient of F in W and b.
     gap : float
-        Upper bound of F − min F in nats, over all objects together; infinite if there is none, and
-        nan with the printed regulariser, for which no bound is known.
+        Upper bound of F − min F in nats, over all objects together, with the effect of rounding
+        the coefficients; infinite if there is none, and nan with the printed regulariser, for
+        which no bound is known.
     bound : str
         Where the gap comes from: "strong convexity", "self-concordance" or "none".
     convex : bool
@@ -101,8 +110,9 @@ class Certificate:
     converged : bool
         Whether the gap, or without convexity ν²/2, is within the tolerance.
     existence : Existence or None
-        Whether a minimum exists, with the proof, where that had to be asked: where the gap is
-        finite, it does.
+        Whether a minimum exists, where that had to be asked: where the gap is finite, it does. A
+        direction of recession is kept as the proof that none does, and its `violation` says
+        whether that holds for the numbers given, or up to their rounding.
     """
 
     gradient_norm: float
@@ -114,7 +124,7 @@ class Certificate:
 
     @property
     def separable(self) -> bool:
-        """Whether it is proven that there is no minimum."""
+        """Whether a direction of recession was found: there is no minimum."""
         return self.existence is not None and self.existence.verdict == "none"
 
 
@@ -134,6 +144,7 @@ class SoftmaxFit:
     trust, temperature, l2 : float
         λ, T and the penalty's factor.
     regulariser : str or None
+    squared_temperature : bool
     fit_intercept : bool
     solver : str
         "newton" or "newton-cg".
@@ -150,6 +161,7 @@ class SoftmaxFit:
     trust: float
     temperature: float
     regulariser: str | None
+    squared_temperature: bool
     l2: float
     fit_intercept: bool
     solver: str
@@ -164,11 +176,7 @@ class SoftmaxFit:
 
     def logits(self, X: Any) -> Reals:
         r"""Student's logits :math:`W^\top x + b`, (m, K)."""
-        X = check_features("X", X)
-        if X.shape[1] != len(self.coef):
-            msg = f"`X` must have {len(self.coef)} features, got shape {X.shape}"
-            raise ValueError(msg)
-        return np.asarray(X @ self.coef + self.intercept)
+        return _logits(X, self.coef, self.intercept)
 
     def probabilities(self, X: Any, rule: str = "softmax") -> Reals:
         r"""Class probabilities of objects by one of two rules, (m, K).
@@ -180,9 +188,7 @@ class SoftmaxFit:
             softmax(z), at T = 1; or the mean of the density (12) with natural parameter z, which
             the exact likelihood fits to the teacher's answers. The likeliest class is the same.
         """
-        check_choice("rule", rule, ("softmax", "mean"))
-        z = self.logits(X)
-        return np.asarray(soften(z) if rule == "softmax" else normaliser_gradient(z))
+        return _probabilities(self.logits(X), rule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +212,16 @@ class SoftmaxPath:
     intercepts: Reals
     objectives: Reals
     certificates: tuple[Certificate, ...]
+
+    def logits(self, X: Any) -> Reals:
+        """Logits by every student, (L, m, K)."""
+        return np.stack(
+            [_logits(X, coef, b) for coef, b in zip(self.coefs, self.intercepts, strict=True)]
+        )
+
+    def probabilities(self, X: Any, rule: str = "softmax") -> Reals:
+        """Class probabilities by every student, (L, m, K); `rule` as of `SoftmaxFit`."""
+        return _probabilities(self.logits(X), rule)
 
 
 def distil_classification(
@@ -312,20 +328,22 @@ def distil_classification(
         objective=objective,
         weight=weight,
         l2=check_nonnegative("l2", l2),
-        fit_intercept=bool(fit_intercept),
-        bounded=regulariser != "printed",
-        sharpness=1.0 if teacher is None else max(1.0, 1.0 / temperature),
+        fit_intercept=check_flag("fit_intercept", fit_intercept),
+        bounded=regulariser != "printed" or teacher is None or trust == 0,
+        sharpness=1.0 if teacher is None else max(1.0, 1.0 / _tempered("temperature", temperature)),
         tol=check_positive("tol", tol) * float(weight.sum()),
         max_iter=check_count("max_iter", max_iter),
         solver=check_choice("solver", solver, SOLVERS),
     )
     check_count("n_starts", n_starts, least=1)
+    rng = np.random.default_rng(0) if rng is None else check_rng("rng", rng)
     starts = [np.zeros(task.shape) if start is None else task.scaled(start)]
     if not objective.convex:
-        rng = np.random.default_rng(0) if rng is None else check_rng("rng", rng)
         draws = rng.standard_normal((n_starts - 1, *task.shape)) / np.sqrt(task.shape[0])
         starts += list(draws - draws.mean(axis=-1, keepdims=True))
     ends = [task.solution(theta) for theta in starts]
+    if start is not None and not ends[0].minimum.settled:
+        ends.append(task.solution(np.zeros(task.shape)))
     best = min(ends, key=lambda end: end.minimum.value)
     coef, intercept = task.in_columns_of_X(best.minimum.theta)
     fit = SoftmaxFit(
@@ -336,6 +354,7 @@ def distil_classification(
         trust=0.0 if teacher is None else float(trust),
         temperature=float(temperature),
         regulariser=regulariser,
+        squared_temperature=squared_temperature,
         l2=task.l2,
         fit_intercept=task.fit_intercept,
         solver="newton" if task.factored else "newton-cg",
@@ -411,12 +430,17 @@ def classification_path(
     if (trusts is None) == (temperatures is None):
         msg = "give exactly one of `trusts` and `temperatures`"
         raise ValueError(msg)
+    if teacher is None:
+        msg = "`teacher` must be given for a path, got None"
+        raise ValueError(msg)
     if regulariser is not None:
         check_choice("regulariser", regulariser, ("exact",))
+    check_in_unit_interval("trust", trust)
+    _tempered("temperature", temperature)
     if temperatures is None:
         varied, grid = "trust", _grid("trusts", trusts, check_in_unit_interval)
     else:
-        varied, grid = "temperature", _grid("temperatures", temperatures, check_positive)
+        varied, grid = "temperature", _grid("temperatures", temperatures, _tempered)
     told: dict[str, Any] = {
         "privileged": privileged,
         "trust": trust,
@@ -429,8 +453,8 @@ def classification_path(
     def objective(value: float) -> LogitObjective:
         return distillation_objective(y, teacher, **(told | {varied: value}))
 
-    order = np.argsort(grid, kind="stable")
-    first = objective(float(grid[order[0]]))
+    values, back = np.unique(grid, return_inverse=True)
+    first = objective(float(values[0]))
     coldest = float(grid.min()) if varied == "temperature" else temperature
     weight = check_sample_weight("sample_weight", sample_weight, first.n_objects)
     task = _Task(
@@ -438,7 +462,7 @@ def classification_path(
         objective=first,
         weight=weight,
         l2=check_nonnegative("l2", l2),
-        fit_intercept=bool(fit_intercept),
+        fit_intercept=check_flag("fit_intercept", fit_intercept),
         bounded=True,
         sharpness=max(1.0, 1.0 / coldest),
         tol=check_positive("tol", tol) * float(weight.sum()),
@@ -446,18 +470,18 @@ def classification_path(
         solver=check_choice("solver", solver, SOLVERS),
     )
     blended = varied == "trust" and temperature == 1 and regulariser is None
-    if blended and task.factored and ANCHORS < len(grid) <= TOGETHER / first.n_objects:
-        ends = _together(task, (objective(0.0), objective(1.0)), grid[order])
+    if blended and task.factored and ANCHORS < len(values) <= TOGETHER / first.n_objects:
+        ends = _together(task, (objective(0.0), objective(1.0)), values)
     else:
         ends, theta = [], np.zeros(task.shape)
-        for value in grid[order]:
+        for value in values:
             end = task.of(objective(float(value))).solution(theta)
             theta = end.minimum.theta if end.minimum.settled else theta
             ends.append(end)
-    ends = [ends[j] for j in np.argsort(order)]
+    ends = [ends[j] for j in back]
     coefs, intercepts = task.in_columns_of_X(np.array([end.minimum.theta for end in ends]))
     certificates = tuple(task.certificate(end) for end in ends)
-    for certificate in certificates:
+    for certificate in dict.fromkeys(certificates):
         _warn(certificate)
     return SoftmaxPath(
         trusts=grid if varied == "trust" else np.full(len(grid), float(trust)),
@@ -469,11 +493,25 @@ def classification_path(
     )
 
 
+def _logits(X: Any, coef: Reals, intercept: Reals) -> Reals:
+    X = check_features("X", X)
+    if isinstance(X, np.ndarray):
+        check_real_array("X", X)
+    if X.shape[1] != len(coef):
+        msg = f"`X` must have {len(coef)} features, got shape {X.shape}"
+        raise ValueError(msg)
+    return np.asarray(X @ coef + intercept)
+
+
+def _probabilities(logits: Reals, rule: str) -> Reals:
+    check_choice("rule", rule, ("softmax", "mean"))
+    return np.asarray(soften(logits) if rule == "softmax" else normaliser_gradient(logits))
+
+
 class _Solution(NamedTuple):
-    """A minimum, what bounds it, and whether one exists if that was in doubt."""
+    """A minimum, and whether one exists if that was in doubt."""
 
     minimum: Minimum
-    bound: str
     existence: Existence | None = None
 
 
@@ -510,15 +548,25 @@ class _Task:
         p, free = n + fit_intercept, objective.n_classes - 1
         self.shape = p, objective.n_classes
         work = m * p * p * free * (free + 1) / 2
-        small = p * free <= PARAMETERS and work <= MULTIPLICATIONS
+        held = m * objective.n_classes**2
+        small = p * free <= PARAMETERS and work <= MULTIPLICATIONS and held <= KEPT
         self.factored = solver == "newton" or (solver == "auto" and small)
         penalty = np.zeros(p)
-        penalty[p - n :] = l2 / self.scale**2
+        with np.errstate(over="ignore"):  # a coefficient that is not worth its penalty is 0
+            penalty[p - n :] = np.minimum(l2 / self.scale / self.scale, LARGEST)
+        # bound of Σ ½ vᵀhv over objects for logits that move by at most 1 each
+        self.rounding = 0.5 * weight.sum() * sharpness**2
+        # Θ = basis · Φ and Φ = cobasisᵀ · Θ for the unknowns Φ
+        self.basis = self.cobasis = np.eye(p)
         self.problem: FactoredProblem | ProductProblem
         if self.factored:
             design = np.ones((m, p))
             dense = X if isinstance(X, np.ndarray) else X.toarray()
             design[:, p - n :] = (dense - self.shift) / self.scale
+            if l2 == 0:
+                design, self.basis, self.cobasis = _orthonormal(design)
+                penalty = np.zeros(design.shape[1])
+                self.shape = design.shape[1], objective.n_classes
             self.problem = FactoredProblem(design, objective, penalty, sharpness=sharpness)
         else:
             self.problem = ProductProblem(
@@ -546,26 +594,28 @@ class _Task:
         answers: list[Existence] = []
 
         def hopeless(point: Point) -> bool:
-            answers.append(self.existence(point))
+            asked = min(len(answers), len(PROGRAMME_NONZEROS) - 1)
+            answers.append(self.existence(point, PROGRAMME_NONZEROS[asked]))
             return answers[-1].verdict == "none"
 
-        problem = self.problem
-        told: dict[str, Any] = {"tol": self.tol, "max_iter": self.max_iter}
+        problem, max_iter = self.problem, self.max_iter
+        absent = self.fit_intercept and not self.objective.support.any(axis=0).all()
+        if absent:  # its intercept falls for ever, penalty or not
+            max_iter = min(max_iter, ABSENT_STEPS)
+        told: dict[str, Any] = {"tol": self.tol, "max_iter": max_iter}
         if self.bounded:
             told["hopeless"] = hopeless
         if isinstance(problem, FactoredProblem):
-            found = newton(problem, theta, bounded=self.bounded, **told)
-            bound = "self-concordance"
+            found = newton(problem, theta, bounded=self.bounded and not absent, **told)
         else:
-            found = newton_cg(problem, theta, bounded=self.bounded, **told)
-            bound = "strong convexity" if self.l2 > 0 else "self-concordance"
-        if np.isinf(found.gap):
-            bound = "none"
-            if self.bounded and not answers:
-                hopeless(problem.at(found.theta))
-        return _Solution(found, bound, answers[-1] if answers else None)
+            found = newton_cg(problem, theta, bounded=self.bounded and not absent, **told)
+        if np.isinf(found.gap) and (not answers or answers[-1].verdict == "undecided"):
+            hopeless(problem.at(found.theta))
+        if answers and not self.bounded and answers[-1].verdict != "none":
+            answers.clear()  # without convexity only a direction of recession proves anything
+        return _Solution(found, answers[-1] if answers else None)
 
-    def existence(self, point: Point) -> Existence:
+    def existence(self, point: Point, largest_programme: int) -> Existence:
         """Whether a minimum exists, asked near a point."""
         answer = optimum_existence(
             self.X,
@@ -575,24 +625,29 @@ class _Task:
             candidate=self.in_columns_of_X(point.theta),
             scores=point.expansion.gradient,
             time_limit=PROOF_SECONDS,
+            largest_programme=largest_programme,
         )
         return replace(answer, certificate=None)  # which is as large as the data
 
     def scaled(self, start: tuple[ArrayLike, ArrayLike]) -> Reals:
         """Θ for coefficients and intercepts of X."""
-        p, n_classes = self.shape
+        n_classes = self.objective.n_classes
+        if not isinstance(start, tuple) or len(start) != 2:
+            msg = f"`start` must be a pair of coefficients and intercepts, got {start!r:.60}"
+            raise TypeError(msg)
         coef = check_matrix("start[0]", start[0], shape=(self.X.shape[1], n_classes))
         intercept = check_real_array("start[1]", start[1], ndim=1)
         if intercept.shape != (n_classes,):
             msg = f"`start[1]` must have shape ({n_classes},), got shape {intercept.shape}"
             raise ValueError(msg)
-        theta = np.empty((p, n_classes))
+        theta = np.empty((len(self.basis), n_classes))
         theta[:1] = intercept + self.shift @ coef
         theta[self.fit_intercept :] = coef * self.scale[:, None]
-        return np.asarray(theta - theta.mean(axis=1, keepdims=True))
+        return np.asarray(self.cobasis.T @ (theta - theta.mean(axis=1, keepdims=True)))
 
     def in_columns_of_X(self, theta: Reals) -> tuple[Reals, Reals]:
-        """Coefficients and intercepts of X for Θ, (..., p, K)."""
+        """Coefficients and intercepts of X for the unknowns, (..., r, K)."""
+        theta = self.basis @ theta
         coef = theta[..., self.fit_intercept :, :] / self.scale[:, None]
         if not self.fit_intercept:
             return coef, np.zeros(coef.shape[:-2] + coef.shape[-1:])
@@ -601,15 +656,21 @@ class _Task:
     def certificate(self, end: _Solution) -> Certificate:
         """Certificate in the columns of X: ∂F/∂W = D ∂F/∂Ŵ + μ ∂F/∂b̂ for Ŵ = DW, b̂ = b + μᵀW."""
         found = end.minimum
-        of_features = found.gradient[self.fit_intercept :] * self.scale[:, None]
-        of_intercept = found.gradient[0] if self.fit_intercept else np.zeros(self.shape[1])
+        gradient = self.cobasis @ found.gradient
+        of_features = gradient[self.fit_intercept :] * self.scale[:, None]
+        of_intercept = gradient[0] if self.fit_intercept else np.zeros(gradient.shape[1])
         of_features += np.outer(self.shift, of_intercept)
+        # the coefficients are rounded, which moves the logits along a direction of the features
+        coef, intercept = self.in_columns_of_X(found.theta)
+        moved = 2 * EPS * (np.abs(intercept) + np.abs(self.shift) @ np.abs(coef)).max()
+        gap = found.gap + self.rounding * moved**2 if self.bounded else np.nan
+        exists = end.existence is None or end.existence.verdict != "none"
         return Certificate(
             gradient_norm=float(np.hypot(norm(of_features), norm(of_intercept))),
-            gap=found.gap if self.bounded else np.nan,
-            bound=end.bound,
+            gap=gap,
+            bound=found.bound,
             convex=self.objective.convex,
-            converged=found.settled,
+            converged=exists and found.settled and not gap > self.tol,
             existence=end.existence,
         )
 
@@ -672,12 +733,31 @@ def _corrected(
     for j, done in enumerate(settled):
         if done:
             minimum = Minimum(
-                thetas[j], float(values[j]), gradients[j], float(gaps[j]), True, n_iter
+                thetas[j],
+                float(values[j]),
+                gradients[j],
+                float(gaps[j]),
+                "self-concordance",
+                True,
+                n_iter,
             )
-            solutions.append(_Solution(minimum, "self-concordance"))
-        else:
-            solutions.append(task.of(objective(trusts[j : j + 1])).solution(thetas[j]))
+            solutions.append(_Solution(minimum))
+        else:  # the polynomial may be far off where the path bends
+            start = ends[nearest[j]].minimum.theta
+            solutions.append(task.of(objective(trusts[j : j + 1])).solution(start))
     return solutions
+
+
+def _orthonormal(design: Reals) -> tuple[Reals, Reals, Reals]:
+    """A design of the same range with orthogonal columns of size √m, and the two bases.
+
+    Here, once, it is decided which combinations of columns are 0.
+    """
+    m, p = design.shape
+    _, sizes, transposed = np.linalg.svd(np.linalg.qr(design, mode="r"), full_matrices=False)
+    kept = sizes > max(m, p) * EPS * sizes.max(initial=0.0)
+    basis = transposed[kept].T * (np.sqrt(m) / sizes[kept])
+    return design @ basis, basis, transposed[kept].T * (sizes[kept] / np.sqrt(m))
 
 
 def _lagrange(nodes: Reals, points: Reals) -> Reals:
@@ -706,14 +786,24 @@ def _warn(certificate: Certificate) -> None:
 
 
 def _features(X: Any, n_objects: int) -> Any:
-    """Finite features of as many objects as there are losses."""
+    """Finite features of as many objects as there are losses, whose squares are finite too."""
     X = check_features("X", X)
     if X.shape[0] != n_objects:
         msg = f"lengths must agree, but `X` has {X.shape[0]}, `y` has {n_objects}"
         raise ValueError(msg)
     if isinstance(X, np.ndarray):
         check_real_array("X", X)
+    numbers = X if isinstance(X, np.ndarray) else X.data
+    largest = max(float(numbers.max(initial=0)), -float(numbers.min(initial=0)))
+    if largest > LARGEST:
+        msg = f"`X` must be at most {LARGEST:g} in size, got {largest:g}"
+        raise ValueError(msg)
     return X
+
+
+def _tempered(name: str, value: Any) -> float:
+    """A temperature whose square is finite, and not 0."""
+    return check_number_between(name, check_positive(name, value), 1 / HOTTEST, HOTTEST)
 
 
 def _grid(name: str, value: ArrayLike | None, check: Callable[[str, Any], float]) -> Reals:
@@ -731,16 +821,21 @@ def _moments(X: Any, weight: Reals, *, centred: bool) -> tuple[Reals, Reals]:
     """Mean, or 0, of each column, and its root mean square about it, or 1."""
     m, n = X.shape
     share = weight / weight.sum()
+    shift, size, squares = np.zeros(n), np.zeros(n), np.zeros(n)
     if not isinstance(X, np.ndarray):
-        scale = np.sqrt(np.asarray(X.multiply(X).T @ share))
-        return np.zeros(n), np.where(scale > 0, scale, 1.0)
-    shift, squares = np.zeros(n), np.zeros(n)
+        size = np.asarray(abs(X).max(axis=0).todense(), dtype=np.float64).ravel()
+        size[size == 0] = 1
+        unit = X.multiply(1 / size)
+        scale = size * np.sqrt(np.asarray(unit.multiply(unit).T @ share))
+        return shift, np.where(scale > 0, scale, 1.0)
     if centred:
         for place, block in dense_blocks(X):
             shift += share[place] @ block
-    for place, block in dense_blocks(X):
-        squares += share[place] @ (block - shift) ** 2
-    scale = np.sqrt(squares)
-    varies = scale > m * EPS * np.abs(shift)
+    for _, block in dense_blocks(X):
+        np.maximum(size, np.abs(block - shift).max(axis=0), out=size)
+    varies = size > m * EPS * np.abs(shift)
+    for place, block in dense_blocks(X):  # of unit size, or squares of small numbers are lost
+        squares += share[place] @ ((block - shift) / np.where(varies, size, 1.0)) ** 2
     # a constant column becomes exactly 0, not what rounding leaves of it
-    return np.where(varies, shift, X[0] if centred else 0.0), np.where(varies, scale, 1.0)
+    scale = np.where(varies, size * np.sqrt(squares), 1.0)
+    return np.where(varies, shift, X[0] if centred else 0.0), scale

@@ -27,7 +27,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kdtheory._checks import check_choice, check_class_labels, check_flag, check_matrix
+from kdtheory._checks import (
+    check_choice,
+    check_class_labels,
+    check_flag,
+    check_label_kind,
+    check_matrix,
+    check_not_masked,
+    check_row_order,
+)
 from kdtheory.classification import SoftmaxFit, distil_classification
 from kdtheory.divided_differences import normaliser_gradient
 from kdtheory.objectives import distillation_objective
@@ -191,6 +199,10 @@ class SoftmaxStudent(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kdtheory.classification.NotConvergedWarning
             If `max_iter` steps did not reach the certificate.
         """
+        check_not_masked(X=X)
+        check_label_kind("y", y)
+        check_row_order("teacher", teacher, "X", X)
+        source = _source(self.random_state)
         X, y = validate_data(self, X, y, accept_sparse=_SPARSE, dtype=_FLOATS)
         known, numbers = _numbered(y, classes)
         check_classification_targets(y)
@@ -210,7 +222,7 @@ class SoftmaxStudent(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             _require_every_class(known, distillation_objective(**rows).support)
         rng = None
         if self.regulariser == "printed":  # the global source is left alone by all others
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+            rng = np.random.default_rng(source.randint(2**31 - 1))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             fit = distil_classification(
@@ -301,6 +313,7 @@ class SoftmaxStudent(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _logits(self, X: Any) -> NDArray[np.float64]:
         """One row of K logits for each row of X."""
         check_is_fitted(self)
+        check_not_masked(X=X)
         X = validate_data(self, X, accept_sparse=_SPARSE, dtype=_FLOATS, reset=False)
         z: NDArray[np.float64] = X @ self.coef_.T + self.intercept_
         return z
@@ -322,11 +335,7 @@ _FLOATS = (np.float64, np.float32)
 
 def _numbered(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """All classes, and the number of each object's."""
-    try:
-        labels, numbers = np.unique(y, return_inverse=True)
-    except TypeError:
-        msg = "`y` must hold labels of one type, got labels that cannot be sorted"
-        raise TypeError(msg) from None
+    labels, numbers = np.unique(y, return_inverse=True)
     if classes is None:
         if len(labels) < 2:
             msg = (
@@ -342,6 +351,15 @@ def _numbered(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any],
             msg = f"`y` must hold labels of `classes` only, got {label!r}"
             raise ValueError(msg)
     return known, np.array([places[label] for label in labels.tolist()], dtype=np.intp)[numbers]
+
+
+def _source(random_state: Any) -> np.random.RandomState:
+    try:
+        return check_random_state(random_state)
+    except ValueError:
+        rule = "None, an integer from 0 to 2**32 - 1 or a RandomState"
+        msg = f"`random_state` must be {rule}, got {random_state!r}"
+        raise ValueError(msg) from None
 
 
 def _require_every_class(classes: NDArray[Any], support: NDArray[np.bool_]) -> None:
@@ -374,7 +392,10 @@ def _named_columns(names: Any, classes: NDArray[Any]) -> NDArray[np.intp]:
     places |= {label: place for place, label in enumerate(labels)}
     found: dict[int, int] = {}
     for column, name in enumerate(names):
-        place = places.get(name, places.get(str(name)))
+        try:
+            place = places.get(name, places.get(str(name)))
+        except TypeError:  # a list is no label
+            place = None
         if place is None or place in found:
             reason = "which is none" if place is None else "twice"
             msg = f"`teacher` must have classes for names of its columns, got {name!r}, {reason}"

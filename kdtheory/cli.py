@@ -371,19 +371,34 @@ def _number_or_word(text: str) -> float | str:
 
 @experiments.command("synthetic", short_help="GS 6.2: the effect of a teacher who knows the truth.")
 def experiment_synthetic(
-    draws: Annotated[str, typer.Option(metavar="N", help="Draws of W, at least 2.")] = "200",
+    draws: Annotated[
+        str,
+        typer.Option(metavar="N", help="Draws of W, at least 2; 20 for a verdict on a reading."),
+    ] = "200",
     seed: Annotated[
         str, typer.Option(metavar="N", help="An integer, at least 0; it fixes every number.")
     ] = "0",
     jobs: Annotated[
-        str, typer.Option(metavar="N", help="Processes; -1 for one on each core.")
+        str,
+        typer.Option(
+            metavar="N", help="Processes; -1 for one on each core. They change no number."
+        ),
     ] = "-1",
     out: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Folder of the draws, the result and the figures."),
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps each finished draw, then the result and the figures. Without "
+            "it the table is all.",
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run that --out holds.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the run that --out holds, of the same seed, draws and versions; begin "
+            "one if it holds none.",
+        ),
     ] = False,
 ) -> None:
     """Fit students without and with the teacher over draws of W, and judge the differences."""
@@ -394,8 +409,8 @@ def experiment_synthetic(
         if resume and out is None:
             msg = "`--resume` needs the folder of a run, `--out`"
             raise ValueError(msg)
-        with _progress(total=None) as tell:
-            from kdtheory import experiment
+        with _progress(total=None, counted=True) as tell:
+            from kdtheory import experiment_folder
             from kdtheory.experiments.synthetic import experiment_of_gs_6_2
 
             written: Sequence[Path] = ()
@@ -405,12 +420,12 @@ def experiment_synthetic(
                     seed_number, n_draws=n_draws, n_jobs=n_jobs, on_draw=lambda _: tell(advance=1)
                 )
             else:
-                result, written = experiment.synthetic_in_folder(
+                result, written = experiment_folder.synthetic_in_folder(
                     out, seed_number, n_draws=n_draws, n_jobs=n_jobs, resume=resume, tell=tell,
                     name="--out",
                 )  # fmt: skip
     _print_students(result)
-    typer.echo(f"{experiment.summary(result)} ({time.perf_counter() - start:.1f} s)")
+    typer.echo(f"{experiment_folder.summary(result)} ({time.perf_counter() - start:.1f} s)")
     for path in written:
         typer.echo(path)
 
@@ -441,13 +456,24 @@ def _bad_input(
 
 
 @contextmanager
-def _progress(total: int | None) -> Iterator[Callable[..., None]]:
-    """Show a bar on stderr if that is a terminal; gives the function that moves it."""
+def _progress(total: int | None, *, counted: bool = False) -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr if that is a terminal; gives the function that moves it.
+
+    A counted one tells how many steps are done, and how much time is left.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
-    columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    counts = (MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn()) if counted else ()
+    columns = (BarColumn(), TimeElapsedColumn(), *counts, TextColumn("{task.description}"))
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield partial(progress.update, progress.add_task("loading", total=total))

@@ -34,6 +34,7 @@ from kdtheory._checks import (
     check_count,
     check_flag,
     check_mask,
+    check_not_masked,
     check_sample_weight,
     check_whole_numbers,
 )
@@ -100,6 +101,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         check_is_fitted(self)
         if is_distributed(X):
             return self._distributed_predictions(X)
+        check_not_masked(X=X)
         X = validate_data(self, X, accept_sparse=_SPARSE, dtype=_FLOATS, reset=False)
         return _linear(X, self.coef_.T, self.intercept_)
 
@@ -224,6 +226,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
         if is_distributed(X):
             msg = f"`X` must hold its rows in memory here, got {type(X).__name__} of Dask"
             raise TypeError(msg)
+        check_not_masked(X=X, y=y, teacher=teacher, privileged_features=privileged_features)
         features = X if privileged_features is None else privileged_features
         target_names = _names_of_targets(y)
         X, y = validate_data(

@@ -165,7 +165,7 @@ def maximum_evidence(
     ]
     rho = check_nonnegative("ridge", ridge)
     rows, flat = checked_rows(X, y, teacher, privileged, 1.0, 1.0, "precision", sample_weight)
-    data = _EvidenceData(rows, lam, rho, bool(fit_intercept))
+    data = _EvidenceData(rows, lam, rho, check_flag("fit_intercept", fit_intercept))
     active, inside = data.active, bool(data.counts[1])
     given = [lam, *(None if noise is None else -2 * np.log(noise) for noise in noises)]
     _require_identified(data, active, given)

@@ -30,8 +30,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kdtheory.expansions import Expansion, LogitObjective
 from kdtheory.least_squares import dense_blocks
-from kdtheory.objectives import Expansion, LogitObjective
 
 __all__ = [
     "FactoredProblem",
@@ -51,20 +51,25 @@ EPS = float(np.finfo(np.float64).eps)
 ARMIJO = 1e-4  # share of the predicted decrease that a step must reach
 HALVINGS = 50
 SINGULAR = 1e-11  # smallest squared pivot, of unit columns, that Cholesky's factor is trusted with
+FAR_STEP = 1e-6  # step of an intercept that rounding of F does not hide
+OPTIMAL = 1e-10  # sum of residuals, relative to their sizes, at which intercepts are optimal
 CALM = 0.25  # νR up to which the factor of the last Hessian certifies the next point
 FLOOR = 16 * EPS  # share of the losses below which their sum tells nothing
-PATIENCE = 8  # steps before it is asked whether a minimum exists at all
+ASKED = (8, 24)  # steps without a bound after which it is asked whether a minimum exists at all
 SAMPLED = 12  # rows of a sampled Gram matrix for each of its columns
 FORCING = 0.1  # relative accuracy of the first inexact steps
 REFRESH = 25  # products after which the preconditioner is computed anew
 GRAM_COLUMNS = 2048  # columns from which preconditioners are diagonal
 PRODUCTS = 200  # with the Hessian in one inexact step
+KEPT = 2**26  # numbers of Hessians of single objects that are held at once
 FLAT = 1e-4  # of the preconditioner's curvature: below it products are rounding
 STALLS = 3  # steps without a smaller decrement that end an iteration
 SINGLE = 1e-5  # relative accuracy that products in single precision allow
+DEPENDENT = 1e-10  # of its terms, below which a combination of columns is taken for 0
+OFFSET = 1e3  # scales of a column from 0 beyond which it is shifted before it is multiplied
 EXTRA = 4  # steps beyond the estimated tolerance, for a bound to follow
-TINY = 1e-300  # where a class has no weight at all
-JITTER = 1e-6  # of the trace, added to a preconditioner that is factored in single precision
+TINY = 1e-300  # instead of 0
+JITTER = 1e-6  # of its diagonal, added to a preconditioner made in single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +110,8 @@ class Minimum:
         Centred over classes.
     gap : float
         Upper bound of F − min F; infinite if the iteration found none.
+    bound : str
+        Where it comes from: "self-concordance", "strong convexity" or "none".
     settled : bool
         Whether it ended by its tolerance.
     n_iter, n_products : int
@@ -117,6 +124,7 @@ class Minimum:
     value: float
     gradient: Reals
     gap: float
+    bound: str
     settled: bool
     n_iter: int
     n_products: int = 0
@@ -153,7 +161,7 @@ def gap_bound(decrement: float, reach: float) -> float:
     (0.005, 0.0052, inf)
     """
     u = decrement * reach
-    if not u < 1:
+    if not (u < 1 and np.isfinite(reach)):
         return np.inf
     if u < 1e-2:  # Σ u^n / (n (n − 1)) from n = 2: the closed form would cancel
         return decrement**2 * sum(u ** (n - 2) / (n * (n - 1)) for n in range(2, 10))
@@ -222,7 +230,7 @@ class FactoredProblem:
 
 
 class HessianFactor:
-    """Inverse of a Hessian on its range; of its absolute value where it is indefinite.
+    """Inverse of a Hessian; of its absolute value where it is indefinite.
 
     Attributes
     ----------
@@ -230,27 +238,31 @@ class HessianFactor:
         Where the Hessian was taken.
     convex : bool
         Whether no eigenvalue is negative beyond rounding.
+    resolved : bool
+        Whether all eigenvalues are above rounding. If not, the reach is infinite.
     """
 
     def __init__(self, H: Reals, theta: Reals, problem: FactoredProblem) -> None:
         self.theta = theta
         self._problem = problem
         scale, H = _unit_diagonal(H)
-        self.convex = True
+        self.convex = self.resolved = True
         lower = _cholesky(H)
         if lower is not None:
             self._root = np.linalg.inv(lower).T / scale[:, None]
             self._dual = lower * scale[:, None]
         else:
             values, vectors = np.linalg.eigh(H)
-            size = np.abs(values)
-            kept = size > len(H) * EPS * size.max(initial=0.0)
-            self.convex = bool((values[kept] > 0).all())
-            self._root = vectors[:, kept] / np.sqrt(size[kept]) / scale[:, None]
-            self._dual = vectors[:, kept] * np.sqrt(size[kept]) * scale[:, None]
+            floor = len(H) * EPS * max(1.0, float(np.abs(values).max(initial=0.0)))
+            self.convex = bool((values >= -floor).all())
+            # what is below the floor is rounding: a step may use it, a bound must not
+            self.resolved = bool((np.abs(values) > floor).all())
+            size = np.sqrt(np.maximum(np.abs(values), floor))
+            self._root = vectors / size / scale[:, None]
+            self._dual = vectors * size * scale[:, None]
 
     def solve(self, gradient: Reals) -> Reals:
-        """H⁺ g, centred over classes, for g of shape (..., p, K)."""
+        """H⁻¹ g, centred over classes, for g of shape (..., p, K)."""
         flat = np.swapaxes(gradient[..., :-1], -1, -2)
         shape = flat.shape
         image = flat.reshape(*shape[:-2], len(self._root)) @ self._root @ self._root.T
@@ -267,6 +279,8 @@ class HessianFactor:
     @cached_property
     def reach(self) -> float:
         """R: the largest range of an object's velocities over directions of unit H-norm."""
+        if not self.resolved:
+            return np.inf
         problem = self._problem
         p, n_classes = problem.shape
         roots = self._root.reshape(n_classes - 1, p, self._root.shape[1])
@@ -283,6 +297,8 @@ class HessianFactor:
 
         Along a segment of H-norm δ the Hessian falls by a factor of at most exp(−Rδ).
         """
+        if not self.resolved:
+            return np.full(thetas.shape[:-2], np.inf)
         fall = np.exp(-self.reach * self.norm(thetas - self.theta))
         squares = np.maximum((gradients * self.solve(gradients)).sum(axis=(-2, -1)), 0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -329,7 +345,7 @@ def newton(
         decrement = float(np.sqrt(max((here.gradient * step).sum(), 0.0)))
         close = decrement**2 / 2 <= tol
         if bounded:
-            wanted = close or n_iter >= min(PATIENCE, max_iter)
+            wanted = close or n_iter >= min(ASKED[0], max_iter)
             gap = gap_bound(decrement, factor.reach) if wanted else np.inf
             settled = gap <= tol
         else:
@@ -338,7 +354,7 @@ def newton(
         if settled or stalled or n_iter == max_iter:
             break
         last = decrement
-        if bounded and np.isinf(gap) and n_iter == PATIENCE and hopeless(here):
+        if bounded and np.isinf(gap) and n_iter in ASKED and hopeless(here):
             break
         there = _line_search(problem, here, step, decrement)
         if there is None:
@@ -350,7 +366,8 @@ def newton(
             settled = gap <= tol
             if settled:
                 break
-    return Minimum(here.theta, here.value, here.gradient, gap, settled, n_iter, factor=factor)
+    bound = "none" if np.isinf(gap) else "self-concordance"
+    return Minimum(here.theta, here.value, here.gradient, gap, bound, settled, n_iter, 0, factor)
 
 
 class ProductProblem:
@@ -389,6 +406,7 @@ class ProductProblem:
         self.penalty = penalty
         self.fit_intercept = fit_intercept
         self.sharpness = sharpness
+        self._far = bool((np.abs(shift) > OFFSET * scale).any())
         self._single: NDArray[np.float32] | None = None
         if isinstance(X, np.ndarray):  # half the bytes: products are bound by reading them
             self._single = np.empty((X.shape[0], self.shape[0]), dtype=np.float32)
@@ -402,6 +420,11 @@ class ProductProblem:
 
     def logits(self, theta: Reals) -> Reals:
         """Θᵀa of every row, (m, K), in double precision."""
+        if self._far:  # shift first, or digits are lost
+            z = np.empty((theta.shape[1], self.X.shape[0])).T
+            for place, rows in self._design_blocks():
+                z[place] = rows @ theta
+            return z
         coef = theta[-self.X.shape[1] :] / self.scale[:, None]
         if isinstance(self.X, np.ndarray) and self.X.dtype == np.float64:
             z = (coef.T @ self.X.T).T
@@ -416,6 +439,11 @@ class ProductProblem:
 
     def pulled(self, rows: Reals) -> Reals:
         """Σ a uᵀ over rows u of (m, K), in double precision."""
+        if self._far:
+            moments = np.zeros((self.shape[0], rows.shape[1]))
+            for place, block in self._design_blocks():
+                moments += block.T @ rows[place]
+            return moments
         if isinstance(self.X, np.ndarray) and self.X.dtype == np.float64:
             sums = (rows.T @ self.X).T
         elif isinstance(self.X, np.ndarray):
@@ -438,21 +466,33 @@ class ProductProblem:
         if self._single is None:
             pulled = self.pulled(point.expansion.hessian_product(self.logits(direction)))
         else:
-            image = direction.T.astype(np.float32) @ self._single.T
+            size = np.abs(direction).max()  # so that nothing overflows in single precision
+            image = (direction.T / size).astype(np.float32) @ self._single.T
             rows = point.expansion.hessian_product(image.T.astype(np.float64))
-            pulled = (rows.T.astype(np.float32) @ self._single).T.astype(np.float64)
+            height = max(float(np.abs(rows).max()), TINY)
+            pulled = ((rows.T / height).astype(np.float32) @ self._single).T * (size * height)
         pulled += self.penalty[:, None] * direction
         return _centred(pulled)
 
-    def bound(self, point: Point) -> tuple[Point, float]:
-        """Upper bound of F − min F, and the point near the given one that it is for."""
+    def bound(self, point: Point, tol: float) -> tuple[Point, float, str]:
+        """Upper bound of F − min F, the point near the given one that it is for, and its kind.
+
+        The bound that costs more is computed only if the other is above `tol`.
+        """
+        gap = np.inf
         if self.fit_intercept:
             point = self.with_optimal_intercept(point)
-        bound = self.convexity_bound(point)
-        return point, self.curvature_bound(point) if np.isinf(bound) else bound
+        amiss = np.abs(point.gradient[: int(self.fit_intercept)]).sum()
+        if amiss <= OPTIMAL * np.abs(point.expansion.gradient).sum():
+            gap = self.convexity_bound(point)
+        if gap > tol:
+            other = self.curvature_bound(point)
+            if other < gap:
+                return point, other, "self-concordance"
+        return point, gap, "none" if np.isinf(gap) else "strong convexity"
 
     def convexity_bound(self, point: Point) -> float:
-        """Σ ‖g_j‖² / (2 ρ_j), an upper bound of F − min F where the intercepts are optimal."""
+        """Σ ‖g_j‖² / (2 ρ_j), an upper bound of F − min F if the intercepts are optimal."""
         features = slice(int(self.fit_intercept), None)
         if not (self.penalty[features] > 0).all():
             return np.inf
@@ -463,14 +503,17 @@ class ProductProblem:
         """The same point with the intercepts that are best for its other coefficients."""
         z = self.logits(point.theta)
         theta, expansion = point.theta.copy(), point.expansion
-        gradient = expansion.gradient.sum(axis=0)
         for _ in range(HALVINGS):
-            step = np.linalg.lstsq(expansion.hessian.sum(axis=0), gradient, rcond=None)[0]
+            gradient = expansion.gradient.sum(axis=0)
+            step = np.linalg.lstsq(self._hessian_of_intercepts(expansion), gradient, rcond=None)[0]
             trial = self.objective.at(z - step)
-            smaller = trial.gradient.sum(axis=0)
-            if np.linalg.norm(smaller) > np.linalg.norm(gradient) / 2:
-                break  # at an intercept that Newton cannot improve, or at rounding
-            z, expansion, gradient = z - step, trial, smaller
+            while trial.values.sum() > expansion.values.sum() and np.abs(step).max() > FAR_STEP:
+                step /= 2
+                trial = self.objective.at(z - step)
+            smaller = np.linalg.norm(trial.gradient.sum(axis=0)) < np.linalg.norm(gradient)
+            if not smaller and np.abs(step).max() <= FAR_STEP:
+                break  # rounding
+            z, expansion = z - step, trial
             theta[0] -= step
         return _point(theta, expansion, self.pulled(expansion.gradient), self.penalty)
 
@@ -482,13 +525,19 @@ class ProductProblem:
         :math:`M = \sum_i \kappa_i a_i a_i^\top + \operatorname{diag} \rho`.
         """
         p, n_classes = self.shape
-        if p > GRAM_COLUMNS:
+        if p > GRAM_COLUMNS or self.X.shape[0] * n_classes**2 > KEPT:
             return np.inf
-        least = np.linalg.eigvalsh(point.expansion.hessian)[:, min(1, n_classes - 1)]
+        curvatures = np.linalg.eigvalsh(point.expansion.hessian)
+        rounding = n_classes * EPS * curvatures[:, -1]
+        least = curvatures[:, min(1, n_classes - 1)] - rounding
         M = np.diag(self.penalty)
         for place, block in self._design_blocks():
             M += (block.T * np.maximum(least[place], 0)) @ block
-        root = _inverse_root(M)
+        root, dropped = _inverse_root(M)
+        for _, block in self._design_blocks() if dropped.size else ():
+            # only what moves no logit may be left out, and then F does not change along it
+            if (np.abs(block @ dropped) > DEPENDENT * (np.abs(block) @ np.abs(dropped))).any():
+                return np.inf
         decrement = float(np.linalg.norm(root.T @ point.gradient))
         longest = 0.0
         for _, block in self._design_blocks():
@@ -506,19 +555,42 @@ class ProductProblem:
     def preconditioner(self, point: Point) -> Callable[[Reals], Reals]:
         """Inverse of the Hessian's diagonal blocks, from rows sampled in proportion to weight."""
         p, n_classes = self.shape
-        weights = [np.maximum(point.expansion.hessian[:, k, k], 0) for k in range(n_classes)]
+        weights = self._weights(point)
         ridge = self.penalty * (1 - 1 / n_classes)
         if p > GRAM_COLUMNS:
             diagonals = np.stack([self._squares(w) + ridge for w in weights], axis=1)
-            diagonals += JITTER * diagonals.mean(axis=0)
+            diagonals[diagonals <= 0] = 1.0
             return lambda g: _centred(g / diagonals)
-        inverses = np.empty((n_classes, p, p))
+        inverses = np.empty((len(weights), p, p))  # one for all classes, or one for each
         for k, w in enumerate(weights):
             M = self._sampled_gram(w)
             M[np.diag_indices(p)] += ridge
-            M[np.diag_indices(p)] += JITTER * np.trace(M) / p + TINY
+            diagonal = np.diag(M) * (1 + JITTER)
+            M[np.diag_indices(p)] = np.where(diagonal > 0, diagonal, 1.0)
             inverses[k] = np.linalg.inv(M)
         return lambda g: _centred(np.matmul(inverses, g.T[:, :, None])[:, :, 0].T)
+
+    def _weights(self, point: Point) -> list[Reals]:
+        """Curvature of each object's loss in each class, or where that is too large, in one."""
+        p, n_classes = self.shape
+        if max(p * p * n_classes, len(point.expansion.values) * n_classes**2) <= KEPT:
+            return [np.maximum(point.expansion.hessian[:, k, k], 0) for k in range(n_classes)]
+        signs = np.ones((len(point.expansion.values), n_classes))
+        signs[:, ::2] = -1
+        signs /= np.sqrt(n_classes)
+        return [np.maximum((signs * point.expansion.hessian_product(signs)).sum(axis=1), 0)]
+
+    def _hessian_of_intercepts(self, expansion: Expansion) -> Reals:
+        """Sum of all objects' Hessians, (K, K)."""
+        m, n_classes = self.X.shape[0], self.objective.n_classes
+        if m * n_classes**2 <= KEPT:
+            return np.asarray(expansion.hessian.sum(axis=0))
+        columns = np.empty((n_classes, n_classes))
+        for k in range(n_classes):
+            unit = np.zeros((m, n_classes))
+            unit[:, k] = 1
+            columns[:, k] = expansion.hessian_product(unit).sum(axis=0)
+        return columns
 
     def _sampled_gram(self, weight: Reals) -> Reals:
         """Σ w a aᵀ, up to sampling where there are many rows."""
@@ -585,7 +657,7 @@ def newton_cg(
     """
     here = problem.at(theta)
     start = float(np.linalg.norm(here.gradient))
-    gap, settled, n_iter, n_products = np.inf, False, 0, 0
+    gap, word, settled, n_iter, n_products = np.inf, "none", False, 0, 0
     last, extra, stalls = np.inf, 0, 0
     precondition, used = problem.preconditioner(here), 0
     while n_iter < max_iter and not settled:
@@ -598,22 +670,24 @@ def newton_cg(
         there = _line_search(problem, here, step, decrement)
         if there is None:
             break
+        before = here.value
         here = there
         n_iter += 1
         if decrement**2 / 2 <= tol or (bounded and problem.convexity_bound(here) <= tol):
             if bounded:
-                here, gap = problem.bound(here)
+                here, gap, word = problem.bound(here, tol)
             settled = not bounded or gap <= tol
             extra += 1
-        elif n_iter == PATIENCE and hopeless(here):
+        elif n_iter in ASKED and hopeless(here):
             break
-        stalls = stalls + 1 if decrement > last / 2 and decrement < CALM else 0
+        hidden = before - here.value <= here.noise  # in the rounding of F
+        stalls = stalls + 1 if hidden and decrement > last / 2 else 0
         last = decrement
         if extra == EXTRA or stalls == STALLS:  # rounding leaves nothing to gain
             break
         if used > REFRESH and not settled:
             precondition, used = problem.preconditioner(here), 0
-    return Minimum(here.theta, here.value, here.gradient, gap, settled, n_iter, n_products)
+    return Minimum(here.theta, here.value, here.gradient, gap, word, settled, n_iter, n_products)
 
 
 def _conjugate_gradients(
@@ -633,7 +707,7 @@ def _conjugate_gradients(
         curved = problem.hessian_product(point, direction)
         n_products += 1
         curvature = float((direction * curved).sum())
-        if curvature <= FLAT * float((direction * paired).sum()):
+        if not curvature > FLAT * float((direction * paired).sum()):
             return (step if n_products > 1 else direction), n_products
         step += size / curvature * direction
         residual -= size / curvature * curved
@@ -646,9 +720,10 @@ def _conjugate_gradients(
 
 
 def _unit_diagonal(H: Reals) -> tuple[Reals, Reals]:
-    """Scale, and the matrix of that scale on both sides whose diagonal is 1, or 0."""
+    """Scale, and the matrix of that scale on both sides, whose diagonal is 1, or next to 0."""
     scale = np.sqrt(np.maximum(np.diag(H), 0))
-    scale[scale == 0] = 1
+    largest = scale.max(initial=0.0)
+    scale = np.maximum(scale, EPS * largest) if largest > 0 else np.ones(len(H))
     return scale, H / scale / scale[:, None]
 
 
@@ -661,15 +736,16 @@ def _cholesky(H: Reals) -> Reals | None:
     return lower if np.diag(lower).min(initial=1.0) ** 2 > SINGULAR else None
 
 
-def _inverse_root(M: Reals) -> Reals:
-    """V with VVᵀ = M⁺, for a matrix without negative eigenvalues."""
+def _inverse_root(M: Reals) -> tuple[Reals, Reals]:
+    """V with VVᵀ = M⁺ for M without negative eigenvalues, and the directions that it leaves out."""
     scale, M = _unit_diagonal(M)
     lower = _cholesky(M)
     if lower is not None:
-        return np.asarray(np.linalg.inv(lower).T / scale[:, None])
+        return np.linalg.inv(lower).T / scale[:, None], np.empty((len(M), 0))
     values, vectors = np.linalg.eigh(M)
     kept = values > len(M) * EPS * values.max(initial=0.0)
-    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None])
+    vectors /= scale[:, None]
+    return vectors[:, kept] / np.sqrt(values[kept]), vectors[:, ~kept]
 
 
 def _line_search(problem: Problem, here: Point, step: Reals, decrement: float) -> Point | None:

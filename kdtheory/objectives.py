@@ -17,23 +17,14 @@ with one of three regularisers r:
 * "printed": :math:`-\sum_k (\log g_k + \log\log 1/g_k)`, g = softmax(u), as (14) has it. It is not
   convex for K ≥ 3.
 
-An objective checks labels, teacher and weights once; ``objective.at(logits)`` is then cheap and
-gives value, gradient and Hessian products from one pass of exponentials.
-
-**Digits.** With :math:`d = \max z - z \ge 0`, t the largest class and :math:`Q = \sum_{j \ne t}
-e^{-d_j/T}`, the cross-entropy is :math:`\langle s, d \rangle / T + \log(1 + Q)`, a sum of positive
-terms; :math:`1 - p_t = Q/(1 + Q)`; and a product with the Hessian takes a direction relative to its
-entry at t. So nothing cancels at large margins. In the printed term :math:`\log(-\log p_t)` comes
-from log Q, and :math:`p_j / (-\log p_t)` is a product of bounded factors, with :math:`p_j/Q` and
-:math:`Q / \log(1 + Q)`.
+Labels, teacher and weights are checked once; ``objective.at(logits)`` is then cheap, see
+`kdtheory.expansions`, and keeps its digits at large margins, see `kdtheory.logit_terms`.
 
 notation: z = logits, y = labels, s = teacher, I = privileged, λ = trust, T = temperature,
-c = sample_weight, d = depths, Q = odds, p = probabilities
+c = sample_weight, p = probabilities
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,20 +41,24 @@ from kdtheory._checks import (
     check_masked_array,
     check_matrix,
     check_positive,
-    check_real_array,
     check_sample_weight,
-    check_shape,
     check_simplex_points,
     check_targets,
 )
-from kdtheory.divided_differences import log_normaliser, normaliser_gradient, normaliser_hessian
+from kdtheory.expansions import AnswerObjective, LogitObjective
+from kdtheory.logit_terms import (
+    AnswerSquares,
+    CrossEntropy,
+    ExactBracket,
+    LogitTerm,
+    PrintedRegulariser,
+    ProbabilitySquares,
+    classes_first,
+)
 from kdtheory.regression import blend, noise_weight
 from kdtheory.softening import soften
 
 __all__ = [
-    "AnswerObjective",
-    "Expansion",
-    "LogitObjective",
     "distillation_objective",
     "hinton_objective",
     "multi_domain_objective",
@@ -71,12 +66,8 @@ __all__ = [
 ]
 
 Reals = NDArray[np.float64]
-Rows = slice | NDArray[Any]
 
-KEPT = 2**25  # entries of Hessians of log Z that are kept: 256 MB
-LEAST_ODDS = 1e-300  # below this Q / log(1 + Q) is 1, but 0/0 once Q underflows
-
-# Inside, classes come first, shape (K, m): sums over few classes then run along the objects.
+HEAVIEST = 1e150  # sum of weights, times losses and squares of features
 
 
 def distillation_objective(
@@ -90,7 +81,7 @@ def distillation_objective(
     regulariser: str | None = None,
     squared_temperature: bool = False,
     sample_weight: ArrayLike | None = None,
-) -> "LogitObjective":
+) -> LogitObjective:
     r"""GS (14), and (11) for classes: labels everywhere, a teacher's answers on the set I.
 
     .. math::
@@ -157,24 +148,29 @@ def distillation_objective(
         msg = "`regulariser` must not be 'printed' for a single class: log log 1/g is infinite"
         raise ValueError(msg)
     weight = check_sample_weight("sample_weight", sample_weight, len(labels))
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if total > HEAVIEST:
+        msg = f"`sample_weight` must sum to at most {HEAVIEST:g}, got {total:g}"
+        raise ValueError(msg)
     of_labels = np.where(inside, 1 - lam, 1.0) * weight
     of_teacher = np.where(inside, lam * factor, 0.0) * weight
 
-    label_target = _classes_first(labels) * of_labels
+    label_target = classes_first(labels) * of_labels
     if not of_teacher.any():
-        return LogitObjective((_CrossEntropy(of_labels, label_target, 1.0),))
-    target = _classes_first(answers) * of_teacher
-    terms: list[_LogitTerm] = []
+        return LogitObjective((CrossEntropy(of_labels, label_target, 1.0),))
+    target = classes_first(answers) * of_teacher
+    terms: list[LogitTerm] = []
     if regulariser == "exact":
-        terms.append(_Exact(of_teacher, target, T))
+        terms.append(ExactBracket(of_teacher, target, T))
     elif T == 1:  # one cross-entropy serves both
         of_labels, label_target = of_labels + of_teacher, label_target + target
     else:
-        terms.append(_CrossEntropy(of_teacher, target, T))
+        terms.append(CrossEntropy(of_teacher, target, T))
     if of_labels.any():
-        terms.insert(0, _CrossEntropy(of_labels, label_target, 1.0))
+        terms.insert(0, CrossEntropy(of_labels, label_target, 1.0))
     if regulariser == "printed":
-        terms.append(_Printed(of_teacher, labels.shape[1], T))
+        terms.append(PrintedRegulariser(of_teacher, labels.shape[1], T))
     return LogitObjective(tuple(terms))
 
 
@@ -185,7 +181,7 @@ def hinton_objective(
     temperature: float = 1.0,
     squared_temperature: bool = False,
     sample_weight: ArrayLike | None = None,
-) -> "LogitObjective":
+) -> LogitObjective:
     r"""GS (3), minimised in (4): Hinton's loss, whose two terms have no weights.
 
     .. math::
@@ -245,7 +241,7 @@ def multi_domain_objective(
     n_classes: int | None = None,
     trust: float = 0.5,
     sample_weight: ArrayLike | None = None,
-) -> "LogitObjective":
+) -> LogitObjective:
     r"""The loss of MD, section 3.2, for classes: squares between probabilities.
 
     .. math::
@@ -291,7 +287,7 @@ def multi_domain_objective(
     lam = check_in_unit_interval("trust", trust)
     labels, answers, _ = _labels_and_answers(y, teacher, None, n_classes)
     weight = check_sample_weight("sample_weight", sample_weight, len(labels))
-    term = _Squares(weight, _classes_first(labels), _classes_first(answers), lam)
+    term = ProbabilitySquares(weight, classes_first(labels), classes_first(answers), lam)
     return LogitObjective((term,))
 
 
@@ -305,7 +301,7 @@ def regression_objective(
     sigma_teacher: Any = 1.0,
     convention: str = "precision",
     sample_weight: ArrayLike | None = None,
-) -> "AnswerObjective":
+) -> AnswerObjective:
     r"""GS (15): the squares of regression, as functions of the predictions.
 
     .. math::
@@ -369,172 +365,8 @@ def regression_objective(
     gaps = ((labels - answers) ** 2).reshape(m, -1).sum(axis=1)
     # a‖y − g‖² + b‖s − g‖² = (a + b)‖y″ − g‖² + ab/(a + b) ‖y − s‖²
     disagreement = weight * share * (1 - share) * weights * gaps
-    columns = _classes_first(targets.reshape(m, -1))
-    return AnswerObjective(_Answers(weight * weights, columns, disagreement), labels.shape)
-
-
-class LogitObjective:
-    """Losses of m objects as functions of their logits; made by the functions of this module.
-
-    Attributes
-    ----------
-    n_objects, n_classes : int
-        m and K.
-    """
-
-    def __init__(self, terms: "tuple[_LogitTerm, ...]") -> None:
-        self._terms = terms
-        self.n_classes, self.n_objects = terms[0].shape
-
-    def __repr__(self) -> str:
-        return f"LogitObjective(n_objects={self.n_objects}, n_classes={self.n_classes})"
-
-    @property
-    def convex(self) -> bool:
-        """Whether every loss is known to be convex in the logits."""
-        return all(term.convex for term in self._terms)
-
-    @property
-    def support(self) -> NDArray[np.bool_]:
-        """Classes that a target gives weight to, shape (m, K).
-
-        The convex losses stay bounded along a direction of the logits only if all classes of
-        the support of each object have the largest of its velocities. Where the printed
-        regulariser acts that is every class.
-        """
-        result = np.zeros((self.n_classes, self.n_objects), dtype=bool)
-        for term in self._terms:
-            result |= term.support
-        return result.T
-
-    def at(self, logits: ArrayLike) -> "Expansion":
-        """Losses near these logits, of shape (m, K), whose numbers are not checked: finite ones.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If they are not real numbers of this shape.
-        """
-        z = check_shape("logits", logits, (self.n_objects, self.n_classes))
-        return Expansion(self._terms, z)
-
-    def rows(self, index: Rows) -> "LogitObjective":
-        """The losses of some objects, by slice, index array or mask; nothing is checked again."""
-        return LogitObjective(tuple(term.rows(index) for term in self._terms))
-
-    def blends(self, other: "LogitObjective", shares: ArrayLike) -> "LogitObjective":
-        """Losses (1 − u) · own + u · other's, for all objects at one share u after the other.
-
-        Both must be cross-entropies at T = 1, such as (14) at trusts 0 and 1 without a regulariser,
-        whose blends are (14) at the trusts between.
-
-        Raises
-        ------
-        ValueError
-            If one is something else, or their shapes disagree.
-        """
-        u = check_real_array("shares", shares, ndim=1).astype(np.float64)[:, None]
-        own, others = self._terms[0], other._terms[0]
-        plain = all(
-            len(terms) == 1 and isinstance(terms[0], _CrossEntropy) and terms[0].temperature == 1
-            for terms in (self._terms, other._terms)
-        )
-        if not plain or own.shape != others.shape:
-            msg = "`other` must be a cross-entropy at T = 1 of the same objects, as its partner"
-            raise ValueError(msg)
-        assert isinstance(own, _CrossEntropy)
-        assert isinstance(others, _CrossEntropy)
-        weight = (1 - u) * own.weight + u * others.weight
-        target = (1 - u) * own.target[:, None] + u * others.target[:, None]
-        term = _CrossEntropy(weight.ravel(), target.reshape(len(target), -1), 1.0)
-        return LogitObjective((term,))
-
-
-class AnswerObjective:
-    r"""Losses of m objects as functions of real predictions; made by `regression_objective`.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        That of the predictions, (m,) or (m, p).
-    """
-
-    def __init__(self, term: "_Answers", shape: tuple[int, ...]) -> None:
-        self._term = term
-        self.shape = shape
-
-    def __repr__(self) -> str:
-        return f"AnswerObjective(shape={self.shape})"
-
-    def at(self, predictions: ArrayLike) -> "Expansion":
-        """Losses near these predictions, whose numbers are not checked.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If they are not real numbers of the shape of the labels.
-        """
-        return Expansion((self._term,), check_shape("predictions", predictions, self.shape))
-
-    def rows(self, index: Rows) -> "AnswerObjective":
-        """The losses of some objects, by slice, index array or mask; nothing is checked again."""
-        term = self._term.rows(index)
-        return AnswerObjective(term, (len(term.weight), *self.shape[1:]))
-
-
-class Expansion:
-    """Value and derivatives of the losses at a point, each computed when it is asked for.
-
-    The point is logits of shape (m, K), or predictions of shape (m,), where K is 1, or (m, K).
-    """
-
-    def __init__(self, terms: "tuple[_Term, ...]", place: Reals) -> None:
-        self._terms = terms
-        self._shape = place.shape
-        known: dict[float, _Softmax] = {}
-        classes = self._classes_first(place)
-        self._points = [term.point(classes, known) for term in terms]
-
-    @cached_property
-    def values(self) -> Reals:
-        """Loss of each object, shape (m,)."""
-        return self._sum("values")
-
-    @cached_property
-    def gradient(self) -> Reals:
-        """Its derivatives, in the shape of the point; over classes they sum to 0."""
-        return self._sum("gradient").T.reshape(self._shape)
-
-    def hessian_product(self, direction: ArrayLike) -> Reals:
-        """Product of each object's Hessian with its row of a direction of the point's shape.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the direction is not real numbers of this shape.
-        """
-        v = self._classes_first(check_shape("direction", direction, self._shape))
-        return self._sum("hessian_product", v).T.reshape(self._shape)
-
-    @cached_property
-    def hessian(self) -> Reals:
-        """Hessian of each object's loss, shape (m, K, K), symmetric."""
-        return np.moveaxis(self._sum("hessian"), -1, 0)
-
-    @staticmethod
-    def _classes_first(array: Reals) -> Reals:
-        return _classes_first(array if array.ndim == 2 else array[:, None])
-
-    def _sum(self, what: str, *arguments: Reals) -> Reals:
-        with np.errstate(over="ignore", under="ignore"):
-            parts = [
-                getattr(term, what)(point, *arguments)
-                for term, point in zip(self._terms, self._points, strict=True)
-            ]
-        total: Reals = parts[0]
-        for part in parts[1:]:
-            total += part
-        return total
+    columns = classes_first(targets.reshape(m, -1))
+    return AnswerObjective(AnswerSquares(weight * weights, columns, disagreement), labels.shape)
 
 
 def _labels_and_answers(
@@ -572,469 +404,3 @@ def _answered(teacher: ArrayLike | None, privileged: ArrayLike | None, m: int) -
         msg = "`privileged` must be True for at least one object if there is a teacher, got none"
         raise ValueError(msg)
     return inside
-
-
-def _classes_first(array: Reals) -> Reals:
-    return np.ascontiguousarray(array.T)
-
-
-def _of_rows(array: Reals, index: Rows) -> Reals:
-    """Some objects of an array (..., m); a view if they are a slice."""
-    if isinstance(index, slice):
-        return array[..., index]
-    rows = np.asarray(index)
-    return array.take(np.flatnonzero(rows) if rows.dtype == np.bool_ else rows, axis=-1)
-
-
-class _Softmax:
-    """Softmax of logits (K, m) at a temperature, in the parts that keep all digits.
-
-    At ties every class of largest logit counts as largest; what cancels for a single one does not
-    cancel there.
-    """
-
-    def __init__(self, logits: Reals, temperature: float) -> None:
-        self.temperature = temperature
-        self.depths = logits.max(axis=0) - logits
-        self.is_largest = self.depths == 0
-        with np.errstate(over="ignore", under="ignore"):
-            powers: Reals = self.depths / -temperature
-            np.exp(powers, out=powers)
-        np.copyto(powers, 0, where=self.is_largest)
-        self.ties: Reals = self.is_largest.sum(axis=0, dtype=np.float64)
-        self.odds: Reals = powers.sum(axis=0) + (self.ties - 1)
-        self._total = 1 + self.odds
-        powers /= self._total
-        self.misses: Reals = self.odds / self._total  # 1 − p of the largest class
-        np.copyto(powers, -self.misses, where=self.is_largest)
-        self._deviation = powers  # p, and p − 1 for the largest class
-
-    @cached_property
-    def probabilities(self) -> Reals:
-        result = self._deviation.copy()
-        np.copyto(result, 1 / self._total, where=self.is_largest)
-        return result
-
-    @cached_property
-    def _centre(self) -> Reals:
-        """Weights of the mean over the largest classes."""
-        return np.asarray(self.is_largest / self.ties)
-
-    def residual(self, weight: Reals, target: Reals) -> Reals:
-        """Weight · p − target; at the largest class (weight − target) − weight · (1 − p)."""
-        return _residual(weight, target, self.is_largest, self._deviation)
-
-    def spread(self, direction: Reals) -> Reals:
-        """Derivative of p along v: p ∘ (v − ⟨p, v⟩)."""
-        v: Reals = direction - np.einsum("km,km->m", self._centre, direction)
-        v -= np.einsum("km,km->m", self.probabilities, v)
-        v *= self.probabilities
-        return v
-
-    @cached_property
-    def printed(self) -> "_PrintedFactors":
-        return _PrintedFactors(self)
-
-    @cached_property
-    def covariance(self) -> Reals:
-        """Derivative of p, shape (K, K, m)."""
-        p = self.probabilities
-        result: Reals = -p[:, None] * p
-        diagonal = np.arange(len(p))
-        result[diagonal, diagonal] = p * np.where(self.is_largest, self.misses, 1 - p)
-        return result
-
-
-def _shared_softmax(logits: Reals, temperature: float, known: dict[float, _Softmax]) -> _Softmax:
-    """The softmax at a temperature, which all terms at this temperature share."""
-    if temperature not in known:
-        known[temperature] = _Softmax(logits, temperature)
-    return known[temperature]
-
-
-def _residual(
-    weight: Reals, target: Reals, is_largest: NDArray[np.bool_], deviation: Reals
-) -> Reals:
-    """Weight · mean − target for the deviation mean − 1[largest].
-
-    At the largest class weight · deviation − (target − weight), as 1 + deviation would round.
-    """
-    given = target.copy()
-    np.subtract(given, weight, out=given, where=is_largest)
-    result = weight * deviation
-    result -= given
-    return result
-
-
-class _Term(Protocol):
-    """One weighted summand of the losses; arrays are (m,), (K, m) or (K, K, m).
-
-    A point is what its values and derivatives at some logits share.
-    """
-
-    def point(self, logits: Reals, known: dict[float, _Softmax]) -> Any: ...
-    def values(self, at: Any) -> Reals: ...
-    def gradient(self, at: Any) -> Reals: ...
-    def hessian_product(self, at: Any, direction: Reals) -> Reals: ...
-    def hessian(self, at: Any) -> Reals: ...
-
-
-class _LogitTerm(_Term, Protocol):
-    @property
-    def convex(self) -> bool: ...
-    @property
-    def shape(self) -> tuple[int, int]: ...
-    @property
-    def support(self) -> NDArray[np.bool_]: ...
-    def rows(self, index: Rows) -> "_LogitTerm": ...
-
-
-@dataclass(frozen=True, eq=False)
-class _CrossEntropy:
-    """Weight · CE(s, softmax(z/T)), for target = weight · s."""
-
-    weight: Reals
-    target: Reals
-    temperature: float
-    convex = True
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.target.shape
-
-    @property
-    def support(self) -> NDArray[np.bool_]:
-        return self.target > 0
-
-    def rows(self, index: Rows) -> "_CrossEntropy":
-        return _CrossEntropy(
-            _of_rows(self.weight, index), _of_rows(self.target, index), self.temperature
-        )
-
-    def point(self, logits: Reals, known: dict[float, _Softmax]) -> _Softmax:
-        return _shared_softmax(logits, self.temperature, known)
-
-    def values(self, at: _Softmax) -> Reals:
-        # the depths first: 0 · d is 0 where d/T is infinite
-        result: Reals = np.einsum("km,km->m", self.target, at.depths) / self.temperature
-        result += self.weight * np.log1p(at.odds)
-        return result
-
-    def gradient(self, at: _Softmax) -> Reals:
-        result = at.residual(self.weight, self.target)
-        result /= self.temperature
-        return result
-
-    def hessian_product(self, at: _Softmax, direction: Reals) -> Reals:
-        result = at.spread(direction)
-        result *= self._curvature
-        return result
-
-    def hessian(self, at: _Softmax) -> Reals:
-        return at.covariance * self._curvature
-
-    @property
-    def _curvature(self) -> Reals:
-        return self.weight / self.temperature / self.temperature
-
-
-class _Normaliser:
-    """The divided difference Z of exp at logits (K, m) over a temperature."""
-
-    def __init__(self, logits: Reals, temperature: float) -> None:
-        self.depths = logits.max(axis=0) - logits
-        self.is_largest = self.depths == 0
-        self.ties: Reals = self.is_largest.sum(axis=0, dtype=np.float64)
-        with np.errstate(over="ignore", under="ignore"):
-            self.nodes: Reals = (self.depths / -temperature).T
-
-    @cached_property
-    def log_integral(self) -> Reals:
-        return np.asarray(log_normaliser(self.nodes))
-
-    @cached_property
-    def mean(self) -> Reals:
-        return _classes_first(normaliser_gradient(self.nodes))
-
-    @cached_property
-    def deviation(self) -> Reals:
-        """The mean, minus 1 for the largest class: there the sum of all others, negative."""
-        result = self.mean.copy()
-        np.copyto(result, 0, where=self.is_largest)
-        others = result.sum(axis=0) + (self.ties - 1) * self.mean.max(axis=0)
-        np.copyto(result, -others, where=self.is_largest)
-        return result
-
-    @cached_property
-    def covariance(self) -> Reals:
-        """Derivative of the mean, shape (m, K, K)."""
-        return np.asarray(normaliser_hessian(self.nodes))
-
-    def spread(self, direction: Reals) -> Reals:
-        """Covariance times a direction (K, m)."""
-        centre = self.is_largest / self.ties
-        v = (direction - np.einsum("km,km->m", centre, direction)).T[:, :, None]
-        m, n_classes = self.nodes.shape
-        size = max(1, KEPT // n_classes**2)
-        if m <= size:
-            product: Reals = self.covariance @ v
-            return product[:, :, 0].T
-        result = np.empty((m, n_classes))
-        for start in range(0, m, size):  # too many to keep: again for each direction
-            block = slice(start, start + size)
-            result[block] = (normaliser_hessian(self.nodes[block]) @ v[block])[:, :, 0]
-        return result.T
-
-
-@dataclass(frozen=True, eq=False)
-class _Exact:
-    """Weight · [log Z(z/T) − ⟨s, z/T⟩], for target = weight · s, where the weight is positive."""
-
-    weight: Reals
-    target: Reals
-    temperature: float
-    convex = True
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.target.shape
-
-    @property
-    def support(self) -> NDArray[np.bool_]:
-        return self.target > 0
-
-    def rows(self, index: Rows) -> "_Exact":
-        return _Exact(_of_rows(self.weight, index), _of_rows(self.target, index), self.temperature)
-
-    @cached_property
-    def _active(self) -> Rows:
-        """The objects of I: log Z costs far more than an exponential."""
-        positive = self.weight > 0
-        return slice(None) if positive.all() else np.flatnonzero(positive)
-
-    def point(self, logits: Reals, known: dict[float, _Softmax]) -> _Normaliser:  # noqa: ARG002
-        return _Normaliser(logits[:, self._active], self.temperature)
-
-    def values(self, at: _Normaliser) -> Reals:
-        rows = self._active
-        result = np.zeros(self.weight.shape)
-        result[rows] = np.einsum("km,km->m", self.target[:, rows], at.depths) / self.temperature
-        result[rows] += self.weight[rows] * at.log_integral
-        return result
-
-    def gradient(self, at: _Normaliser) -> Reals:
-        rows = self._active
-        weight, target = self.weight[rows], self.target[:, rows]
-        result = np.zeros(self.shape)
-        result[:, rows] = _residual(weight, target, at.is_largest, at.deviation)
-        result /= self.temperature
-        return result
-
-    def hessian_product(self, at: _Normaliser, direction: Reals) -> Reals:
-        rows = self._active
-        result = np.zeros(self.shape)
-        result[:, rows] = at.spread(direction[:, rows]) * self._curvature[rows]
-        return result
-
-    def hessian(self, at: _Normaliser) -> Reals:
-        n_classes, m = self.shape
-        result = np.zeros((n_classes, n_classes, m))
-        covariance = np.moveaxis(at.covariance, 0, -1)
-        result[..., self._active] = covariance * self._curvature[self._active]
-        return result
-
-    @property
-    def _curvature(self) -> Reals:
-        return self.weight / self.temperature / self.temperature
-
-
-class _PrintedFactors:
-    """What −Σ (a + log(−a)), a = log p, and its derivatives are made of, every part bounded.
-
-    Class t is a largest one, Q the odds of all others, L = −a. L_t = log(1 + Q) may underflow.
-    """
-
-    def __init__(self, softmax: _Softmax) -> None:
-        depths, odds, T = softmax.depths, softmax.odds, softmax.temperature
-        self.softmax = softmax
-        self.objects = np.arange(len(odds))
-        self.top = softmax.is_largest.argmax(axis=0)
-        others = depths.copy()
-        others[self.top, self.objects] = np.inf
-        self.second = others.argmin(axis=0)
-        nearest = others[self.second, self.objects]
-        self.shares = np.exp((nearest - others) / T)  # p / Q, and 0 at t
-        total = self.shares.sum(axis=0)
-        self.shares /= total
-        self.losses = others / T + np.log1p(odds)  # L, infinite at t
-        self.inverses = 1 / self.losses
-        self.inverse_sum = self.inverses.sum(axis=0)
-        some = np.maximum(odds, LEAST_ODDS)
-        self.excess = some / np.log1p(some) - 1  # Q / L_t − 1
-        self.slope = (1 + self.excess) / (1 + odds)  # (1 − p_t) / L_t
-        self.log_top_loss = np.log(total) - nearest / T - np.log1p(self.excess)
-
-    def values(self) -> Reals:
-        losses = self.losses.copy()
-        losses[self.top, self.objects] = 1
-        log_losses = np.log(losses)
-        losses[self.top, self.objects] = np.log1p(self.softmax.odds)
-        log_losses[self.top, self.objects] = self.log_top_loss
-        return np.asarray((losses - log_losses).sum(axis=0))
-
-    def gradient(self) -> Reals:
-        p = self.softmax.probabilities
-        result: Reals = (len(p) - self.inverse_sum) * p - 1 + self.inverses
-        result -= self.shares * self.slope
-        result[self.top, self.objects] += self.slope
-        return result
-
-    def hessian_product(self, direction: Reals) -> Reals:
-        p, odds = self.softmax.probabilities, self.softmax.odds
-        v = direction - direction[self.top, self.objects]
-        mean = np.einsum("km,km->m", self.shares, v)  # of the others
-        # relative to the second class too, as its share may be nearly all
-        w = direction - direction[self.second, self.objects]
-        below = np.einsum("km,km->m", self.shares, w) - w
-        v -= self.softmax.misses * mean
-        bent = v * self.inverses * self.inverses
-        rest = mean * self.excess / (1 + odds)
-        result: Reals = bent - p * bent.sum(axis=0)
-        result += (len(p) - self.inverse_sum) * p * v
-        result += self.shares * self.slope * (below + rest)
-        result[self.top, self.objects] -= self.slope * rest
-        return result
-
-
-@dataclass(frozen=True, eq=False)
-class _Printed:
-    """Weight · r(z/T) with the regulariser that GS (14) prints."""
-
-    weight: Reals
-    n_classes: int
-    temperature: float
-
-    @property
-    def convex(self) -> bool:
-        return self.n_classes == 2
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.n_classes, len(self.weight)
-
-    @property
-    def support(self) -> NDArray[np.bool_]:
-        return np.broadcast_to(self.weight > 0, self.shape)
-
-    def rows(self, index: Rows) -> "_Printed":
-        return _Printed(_of_rows(self.weight, index), self.n_classes, self.temperature)
-
-    def point(self, logits: Reals, known: dict[float, _Softmax]) -> _Softmax:
-        return _shared_softmax(logits, self.temperature, known)
-
-    def values(self, at: _Softmax) -> Reals:
-        return self.weight * at.printed.values()
-
-    def gradient(self, at: _Softmax) -> Reals:
-        return self.weight / self.temperature * at.printed.gradient()
-
-    def hessian_product(self, at: _Softmax, direction: Reals) -> Reals:
-        curvature = self.weight / self.temperature / self.temperature
-        return curvature * at.printed.hessian_product(direction)
-
-    def hessian(self, at: _Softmax) -> Reals:
-        return _hessian_by_products(self, at)
-
-
-@dataclass(frozen=True, eq=False)
-class _Squares:
-    """Weight · [(1 − λ) ‖y − p‖² + λ ‖p − s‖²] with p = softmax(z)."""
-
-    weight: Reals
-    labels: Reals
-    answers: Reals
-    trust: float
-    convex = False
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.labels.shape
-
-    @property
-    def support(self) -> NDArray[np.bool_]:
-        return self.weight * ((1 - self.trust) * self.labels + self.trust * self.answers) > 0
-
-    def rows(self, index: Rows) -> "_Squares":
-        labels, answers = _of_rows(self.labels, index), _of_rows(self.answers, index)
-        return _Squares(_of_rows(self.weight, index), labels, answers, self.trust)
-
-    def point(self, logits: Reals, known: dict[float, _Softmax]) -> _Softmax:
-        return _shared_softmax(logits, 1.0, known)
-
-    def values(self, at: _Softmax) -> Reals:
-        one = np.ones_like(self.weight)
-        of_labels = (at.residual(one, self.labels) ** 2).sum(axis=0)
-        of_teacher = (at.residual(one, self.answers) ** 2).sum(axis=0)
-        result: Reals = self.weight * ((1 - self.trust) * of_labels + self.trust * of_teacher)
-        return result
-
-    def gradient(self, at: _Softmax) -> Reals:
-        return at.spread(self._slope(at))
-
-    def hessian_product(self, at: _Softmax, direction: Reals) -> Reals:
-        p, slope = at.probabilities, self._slope(at)
-        change = at.spread(direction)
-        relative = slope - np.einsum("km,km->m", p, slope)
-        bent = change * relative
-        result: Reals = bent - p * bent.sum(axis=0)
-        result += at.spread(2 * self.weight * change)
-        return result
-
-    def hessian(self, at: _Softmax) -> Reals:
-        return _hessian_by_products(self, at)
-
-    def _slope(self, at: _Softmax) -> Reals:
-        """Derivative in p."""
-        one = np.ones_like(self.weight)
-        blend = (1 - self.trust) * self.labels + self.trust * self.answers
-        return 2 * self.weight * at.residual(one, blend)
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """σ′‖y″ − g‖² + d with the blend of GS (17); d is the square that no prediction removes."""
-
-    weight: Reals
-    targets: Reals
-    disagreement: Reals
-
-    def rows(self, index: Rows) -> "_Answers":
-        targets, disagreement = _of_rows(self.targets, index), _of_rows(self.disagreement, index)
-        return _Answers(_of_rows(self.weight, index), targets, disagreement)
-
-    def point(self, predictions: Reals, known: dict[float, _Softmax]) -> Reals:  # noqa: ARG002
-        return predictions
-
-    def values(self, at: Reals) -> Reals:
-        result: Reals = self.weight * ((self.targets - at) ** 2).sum(axis=0)
-        return result + self.disagreement
-
-    def gradient(self, at: Reals) -> Reals:
-        return 2 * self.weight * (at - self.targets)
-
-    def hessian_product(self, at: Reals, direction: Reals) -> Reals:  # noqa: ARG002
-        return 2 * self.weight * direction
-
-    def hessian(self, at: Reals) -> Reals:
-        return np.asarray(2 * self.weight * np.eye(len(at))[..., None])
-
-
-def _hessian_by_products(term: Any, at: Any) -> Reals:
-    """Hessian, shape (K, K, m), column by column."""
-    n_classes, m = term.shape
-    columns = np.empty((n_classes, n_classes, m))
-    for k in range(n_classes):
-        direction = np.zeros((n_classes, m))
-        direction[k] = 1
-        columns[k] = term.hessian_product(at, direction)
-    return (columns + columns.swapaxes(0, 1)) / 2

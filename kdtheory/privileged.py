@@ -31,14 +31,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, column_or_1d, get_tags
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _num_samples,
-    check_is_fitted,
-    has_fit_parameter,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from kdtheory._checks import (
     check_count,
@@ -49,6 +44,7 @@ from kdtheory._checks import (
     check_simplex_points,
 )
 from kdtheory.classifiers import SoftmaxStudent
+from kdtheory.softening import soften_probabilities
 
 __all__ = ["PrivilegedDistiller"]
 
@@ -197,9 +193,9 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         names = {name: _fit_keyword("student", student, name) for name in ("teacher", "privileged")}
         X, y = validate_data(self, _indexable(X), y, skip_check_array=True)
         own, seen = self._views(X, X_privileged)
+        y = column_or_1d(y, warn=True) if is_classifier(student) else np.atleast_1d(np.asarray(y))
         lengths = {"X": own, "y": y, "X_privileged": seen}
-        m = check_lengths_agree(**{name: range(_num_samples(a)) for name, a in lengths.items()})
-        y = column_or_1d(y, warn=True) if is_classifier(student) else np.asarray(y)
+        m = check_lengths_agree(**{name: range(a.shape[0]) for name, a in lengths.items()})
         inside = check_mask("privileged", privileged, m)
         teacher_weight, student_weight = {}, {}
         if sample_weight is not None:
@@ -214,7 +210,7 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self.temperature_ = self._temperature(student)
 
         rows = np.flatnonzero(inside)
-        features = _safe_indexing(seen, rows)
+        features = _rows(seen, rows)
         weights = {name: weight[rows] for name, weight in teacher_weight.items()}
         if is_classifier(student):
             classes = np.unique(y)
@@ -308,7 +304,7 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
             raise ValueError(msg)
         names = list(getattr(self, "feature_names_in_", ()))
         self._privileged = _places(self.privileged_columns, X.shape[1], names)
-        return self._own(X), _safe_indexing(X, self._privileged, axis=1)
+        return self._own(X), _columns(X, self._privileged)
 
     def _own(self, X: Any) -> Any:
         """Columns of the student; which are there is read from names, or else from the number."""
@@ -322,7 +318,7 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         elif X.shape[-1] != self.n_features_in_:
             return X  # the student's columns, or what it refuses
         kept = [place for place in range(X.shape[-1]) if place not in dropped]
-        return _safe_indexing(X, kept, axis=1)
+        return _columns(X, kept)
 
     def _log_probs(
         self, teacher: Any, features: Any, y: NDArray[Any], weights: dict[str, NDArray[np.float64]]
@@ -361,7 +357,15 @@ def _indexable(features: Any) -> Any:
     """Something with a shape and with rows that can be taken."""
     if issparse(features):
         return features.tocsr()
-    return features if hasattr(features, "shape") else np.asarray(features)
+    return features if getattr(features, "shape", ()) else np.atleast_1d(np.asarray(features))
+
+
+def _rows(features: Any, places: NDArray[np.intp]) -> Any:
+    return features.iloc[places] if hasattr(features, "iloc") else features[places]
+
+
+def _columns(features: Any, places: list[int]) -> Any:
+    return features.iloc[:, places] if hasattr(features, "iloc") else features[:, places]
 
 
 def _last_step(estimator: Any) -> Any:
@@ -393,11 +397,9 @@ def _softened(
     if not np.isin(known, classes).all():
         msg = f"`teacher` must know classes of `y` only, got {known[~np.isin(known, classes)][0]!r}"
         raise ValueError(msg)
-    with np.errstate(under="ignore", over="ignore"):
-        margins = log_probs - log_probs.max(axis=1, keepdims=True)
-        powers = np.exp(margins.astype(np.float64) / temperature)
-        answers = np.zeros((len(log_probs), len(classes)))
-        answers[:, np.searchsorted(classes, known)] = powers / powers.sum(axis=1, keepdims=True)
+    answers = np.zeros((len(log_probs), len(classes)))
+    softened = soften_probabilities(log_probs.astype(np.float64), temperature)
+    answers[:, np.searchsorted(classes, known)] = softened
     return answers
 
 

@@ -422,6 +422,7 @@ def distil_regression(
         "auto", "cholesky", "qr", "svd", "lsmr"
     )  # fmt: skip
     check_choice("solver", solver, kinds)
+    fit_intercept = check_flag("fit_intercept", fit_intercept)
 
     sigma_prime, targets = blend(labels, answers, inside, lam, precision, of_teacher)
     sigma_prime = sigma_prime * weight
@@ -430,7 +431,7 @@ def distil_regression(
         _columns(targets),
         sigma_prime,
         ridge=penalty,
-        fit_intercept=bool(fit_intercept),
+        fit_intercept=fit_intercept,
         solver=solver,
     )
     flat = labels.ndim == 1
@@ -449,7 +450,7 @@ def distil_regression(
         sample_weight=weight,
         trust=lam,
         ridge=penalty,
-        fit_intercept=bool(fit_intercept),
+        fit_intercept=fit_intercept,
     )
 
 

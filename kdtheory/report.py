@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kdtheory.experiments.readings import LEVEL
 from kdtheory.experiments.synthetic import PUBLISHED, Change, SyntheticResult
 from kdtheory.files import json_text, plain_data, write_files
 
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
     from kdtheory.experiments.diabetes import DiabetesResult
     from kdtheory.experiments.digits import DigitsResult
-    from kdtheory.experiments.privileged import PrivilegedResult
+    from kdtheory.experiments.privileged import Comparison, PrivilegedResult
     from kdtheory.ledger import Backing
 
 __all__ = ["FILES", "build_report", "write_report"]
 
 FILES = ("index.html", "results.json")
 PACKAGES = ("kdtheory", "numpy", "scipy", "scikit-learn")
+POINT = 0.01  # a gain in accuracy that is worth a word
+FAR = 0.1  # accuracies as far apart as that are not those of one problem
 DENSITY_LIMITS = (0.05, 50.0)  # one colour scale for both simplices
 MODELS = {
     "bayes": "true probabilities",
@@ -100,11 +103,24 @@ def build_report(
         synthetic=synthetic,
         privileged=privileged,
         published=PUBLISHED,
+        level=LEVEL,
+        point=POINT,
         model_names=MODELS,
         measure_words=MEASURES,
         teacher_changes=_teacher_changes(synthetic),
         other_changes=_other_changes(synthetic),
         term_changes=_term_changes(synthetic),
+        gains=_gains(privileged),
+        other_students=[
+            row
+            for row in privileged.comparisons
+            if abs(row.distilled.mean - row.published.distilled[0]) > row.published.distilled[1]
+        ],
+        strange_teachers=[
+            row
+            for row in privileged.comparisons
+            if abs(row.teacher.mean - row.published.teacher[0]) > FAR
+        ],
         parts=_parts(results["ledger"]["claims"]),
         figures=_figures(digits, diabetes, synthetic, privileged),
     )
@@ -214,6 +230,19 @@ def _term_changes(synthetic: SyntheticResult) -> dict[str, Change]:
     }
 
 
+def _gains(privileged: "PrivilegedResult") -> dict[str, list[tuple["Comparison", "Comparison"]]]:
+    """Problems by what distillation does under both penalties: a gain of a point, a loss, less."""
+    found: dict[str, list[tuple[Comparison, Comparison]]] = {"gain": [], "loss": [], "little": []}
+    for pair in zip(privileged.comparisons, privileged.sensitivity, strict=True):
+        if all(row.verdict == "better" and row.gain.mean >= POINT for row in pair):
+            found["gain"].append(pair)
+        elif all(row.verdict == "worse" and row.gain.mean <= -POINT for row in pair):
+            found["loss"].append(pair)
+        else:
+            found["little"].append(pair)
+    return found
+
+
 def _figures(
     digits: "DigitsResult",
     diabetes: "DiabetesResult",
@@ -309,10 +338,19 @@ def _student_figures(
     students = {"without teacher": first.without_teacher, "with teacher": first.with_teacher}
     seen = {"true probabilities": first.truth} | students
     low, high = synthetic.marginals.min(), synthetic.marginals.max()
+    shares = ", ".join(f"{interval.mean:.2f}" for interval in synthetic.mean_marginals)
     without, taught = synthetic.quality("without"), synthetic.quality("with")
-    spread = {name: np.abs(probs - first.truth).max() for name, probs in students.items()}
+    errors = {name: np.abs(probs - first.truth) for name, probs in students.items()}
     hard = {"given the likeliest classes": first.hard_labels}
-    far = {name: (probs.max(axis=1) > 0.9).mean() for name, probs in (seen | hard).items()}
+    confidence = synthetic.confidence
+    far = {name: (p.max(axis=1) > confidence).mean() for name, p in (seen | hard).items()}
+    above = ", ".join(f"{value:.0%} ({name})" for name, value in far.items())
+    right = figure_7.right
+    lower = ", ".join(
+        f"{(synthetic.quality(name, sample='test').cross_entropy <= row.cross_entropy).mean():.0%}"
+        f" of the draws {row.model} lie at or below the published {row.cross_entropy}"
+        for name, row in zip(("without", "with"), PUBLISHED, strict=True)
+    )
     sizes = {"test": synthetic.n_test, "large": synthetic.n_large}
     teacher_changes = {
         f"{MEASURES[change.measure]}, {_count(sizes[change.sample])} objects": change
@@ -326,8 +364,8 @@ def _student_figures(
             plotting.class_probabilities(probs, colour=colour),
             title,
             f"Triangle with a point for each of {len(probs)} objects and their mean; "
-            f"{(probs.max(axis=1) > 0.9).mean():.0%} of them lie near a corner, with more than 0.9 "
-            "for one class.",
+            f"{(probs.max(axis=1) > confidence).mean():.0%} of them lie near a corner, with more "
+            f"than {confidence} for one class.",
         )
         for name, probs, colour, title in (
             ("truth", first.truth, plotting.GREY, "True class probabilities"),
@@ -352,22 +390,21 @@ def _student_figures(
         "strips": (
             plotting.class_distributions(seen | hard),
             "Class probabilities object by object",
-            f"Four strips of stacked bars for {len(first.truth)} objects. Those of two students "
-            "follow that of the true probabilities, most closely with the teacher; in that of the "
-            "student of the likeliest classes more bars are of nearly one colour.",
+            f"{len(seen | hard)} strips of stacked bars for {len(first.truth)} objects. The mean "
+            "distance from the true probabilities is "
+            + ", ".join(f"{error.mean():.3f} {name}" for name, error in errors.items())
+            + f". Nearly of one colour, with more than {confidence} for a class, are {above}.",
         ),
         "greatest": (
             plotting.greatest_probabilities(seen | hard),
             "Greatest class probability of the objects",
-            "Three nearly equal rising curves, and one below them. Above 0.9 lie "
-            + ", ".join(f"{value:.0%} ({name})" for name, value in far.items())
-            + ".",
+            f"{len(seen | hard)} rising curves. Above {confidence} lie {above}.",
         ),
         "noise": (
             plotting.errors_of_probabilities(first.truth, students),
             "Errors of the students' probabilities",
-            "Two clouds about zero. The greatest error is "
-            + ", ".join(f"{value:.3f} {name}" for name, value in spread.items())
+            "A cloud for each student. The greatest error is "
+            + ", ".join(f"{error.max():.3f} {name}" for name, error in errors.items())
             + ".",
         ),
         "divergence": (
@@ -391,15 +428,14 @@ def _student_figures(
             plotting.class_marginals(synthetic),
             "Class shares over draws of W",
             f"For one W a class has a share between {low:.2f} and {high:.2f}; the means over "
-            f"{synthetic.n_draws} draws are near one third.",
+            f"{synthetic.n_draws} draws are {shares}.",
         ),
         "table1": (
             plotting.cross_entropy_against_accuracy(synthetic),
             "Cross-entropy against accuracy",
-            f"Two clouds that overlap: the students with and without the teacher, scored on "
-            f"{synthetic.n_test} objects for each of {synthetic.n_draws} draws. The published "
-            "student with a teacher lies within them, the published student without a teacher "
-            "below them.",
+            f"A cloud for the students with and one for those without the teacher, scored on "
+            f"{synthetic.n_test} objects for each of {synthetic.n_draws} draws. Of the "
+            f"cross-entropies {lower}.",
         ),
         "readings": (
             plotting.readings_of_published(synthetic.readings),
@@ -412,16 +448,18 @@ def _student_figures(
         "temperature": (
             plotting.probability_by_temperature(figure_7),
             "Probability of the right class against temperature",
-            "Three bands, one for each object, fall from near 1 at low temperature to one third at "
-            "high temperature; each is as wide as the trust matters.",
+            f"{len(right)} bands, one for each object, each as wide as the trust matters. They "
+            f"begin between {right[..., 0].min():.2f} and {right[..., 0].max():.2f} at the lowest "
+            f"temperature and end between {right[..., -1].min():.2f} and "
+            f"{right[..., -1].max():.2f} at the highest.",
         ),
         "trust_and_temperature": (
             plotting.right_class_probability(
                 figure_7.trusts, figure_7.temperatures, figure_7.right[1]
             ),
             "Probability of the right class against temperature and trust",
-            f"A heat map from {figure_7.right[1].max():.2f} at low temperature to "
-            f"{figure_7.right[1].min():.2f} at high temperature, with contour lines.",
+            f"A heat map with contour lines, from {right[1, :, 0].max():.2f} at the lowest "
+            f"temperature to {right[1, :, -1].min():.2f} at the highest.",
         ),
         "distilled": (
             plotting.distilled_accuracies(privileged),

@@ -208,7 +208,7 @@ class PathStatistics:
     _SUMS = ("grams", "crosses", "n_objects", "total_weight")
 
     def __init__(self, n_features: int, n_outputs: int = 1, *, fit_intercept: bool = False) -> None:
-        self.fit_intercept = bool(fit_intercept)  # NumPy's would not add to a number
+        self.fit_intercept = check_flag("fit_intercept", fit_intercept)
         q = n_features + self.fit_intercept
         self.grams = np.zeros((3, q, q))
         self.crosses = np.zeros((3, q, n_outputs))

@@ -35,9 +35,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kdtheory._checks import (
+    check_count,
     check_features,
     check_flag,
     check_matrix,
+    check_pair,
     check_positive,
     check_real_array,
     check_support,
@@ -178,6 +180,7 @@ def optimum_existence(
     candidate: tuple[ArrayLike, ArrayLike] | None = None,
     scores: ArrayLike | None = None,
     time_limit: float = 60.0,
+    largest_programme: int = PROGRAMME_NONZEROS,
 ) -> Existence:
     r"""Whether the distillation loss of a linear student has a minimiser, and why.
 
@@ -211,6 +214,8 @@ def optimum_existence(
         optimum; see `existence_certificate`.
     time_limit : float, default 60
         Seconds after which the linear programme is given up.
+    largest_programme : int, default 20 000 000
+        Nonzeros of a linear programme above which it is not started.
 
     Returns
     -------
@@ -223,7 +228,7 @@ def optimum_existence(
         If a shape disagrees, a number is not finite, an object has no class in its support, or
         the time limit is not positive.
     TypeError
-        If X is not of real numbers or the support not of bool.
+        If X is not of real numbers, the support not of bool, or the candidate not a pair.
 
     References
     ----------
@@ -245,6 +250,7 @@ def optimum_existence(
     problem = _problem(X, support, fit_intercept)
     only_intercept = check_flag("penalised", penalised)
     seconds = check_positive("time_limit", time_limit)
+    largest = check_count("largest_programme", largest_programme)
     tried = None if candidate is None else _checked_direction(candidate, problem)
     if scores is not None:
         scores = check_matrix("scores", scores, shape=problem.support.shape)
@@ -270,7 +276,7 @@ def optimum_existence(
     size = _programme_size(problem)
     if found is not None and (found.maximal or size > SMALL):
         return _none(found)
-    if size > PROGRAMME_NONZEROS:
+    if size > largest:
         return _undecided(f"a linear programme of {size} nonzeros is too large to be solved")
     answer = _by_programme(problem, seconds)
     if found is None:
@@ -288,12 +294,13 @@ def recession_direction(
     candidate: tuple[ArrayLike, ArrayLike] | None = None,
     scores: ArrayLike | None = None,
     time_limit: float = 60.0,
+    largest_programme: int = PROGRAMME_NONZEROS,
 ) -> Recession | None:
     """Direction in which the loss of a linear student falls for ever, or None if an optimum exists.
 
     Parameters
     ----------
-    X, support, fit_intercept, penalised, candidate, scores, time_limit
+    X, support, fit_intercept, penalised, candidate, scores, time_limit, largest_programme
         As of `optimum_existence`.
 
     Returns
@@ -326,6 +333,7 @@ def recession_direction(
         candidate=candidate,
         scores=scores,
         time_limit=time_limit,
+        largest_programme=largest_programme,
     )
     if answer.verdict == "undecided":
         raise UndecidedError(answer.reason)
@@ -455,8 +463,10 @@ def _power_of_two(sizes: Reals) -> Reals:
 
 def _checked_direction(candidate: tuple[ArrayLike, ArrayLike], problem: _Problem) -> Reals:
     n, K = problem.X.shape[1], problem.support.shape[1]
-    coef = check_matrix("candidate[0]", candidate[0], shape=(n, K))
-    intercept = check_matrix("candidate[1]", np.reshape(candidate[1], (1, -1)), shape=(1, K))
+    W, b = check_pair("candidate", candidate)
+    coef = check_matrix("candidate[0]", W, shape=(n, K))
+    offset = check_real_array("candidate[1]", b).reshape(1, -1)
+    intercept = check_matrix("candidate[1]", offset, shape=(1, K))
     stacked = np.vstack([coef, intercept]) if problem.fit_intercept else coef
     return np.asarray(stacked.astype(np.float64) * problem.scale[:, None])
 
@@ -734,9 +744,12 @@ def _by_programme(problem: _Problem, seconds: float) -> Existence:
     ties = problem.support[places[:, 0], places[:, 1]]
     grow, equal = matrix[~ties], matrix[ties]
     r, c = grow.shape
-    end, answer = monotonic() + seconds, _undecided("")
+    end, answer = monotonic() + seconds, _undecided("no time was left for the linear programme")
     # the simplex method is at times lost between free variables, where the other is not
-    for method in ("highs-ds", "highs-ipm"):
+    for method, share in (("highs-ds", 0.5), ("highs-ipm", 1.0)):
+        left = share * (end - monotonic())
+        if left <= 0:
+            break
         solved = linprog(
             np.concatenate([np.zeros(c), -np.ones(r)]),
             A_ub=hstack([-grow, eye_array(r)], format="csr"),
@@ -746,7 +759,7 @@ def _by_programme(problem: _Problem, seconds: float) -> Existence:
             bounds=np.repeat([(-np.inf, np.inf), (0.0, 1.0)], [c, r], axis=0),
             method=method,
             options={
-                "time_limit": max(end - monotonic(), 0.0),
+                "time_limit": left,
                 "primal_feasibility_tolerance": FEASIBILITY,
                 "dual_feasibility_tolerance": FEASIBILITY,
             },

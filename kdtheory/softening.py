@@ -4,7 +4,8 @@ With :math:`p_T(z) = \operatorname{softmax}(z/T)`:
 
 * :math:`p_T(z + c) = p_T(z)` for every real :math:`c`;
 * :math:`T (\log p_j - \log p_k) = z_j - z_k`: the temperature divides every log ratio;
-* :math:`p_S(\log p_T(z)) = p_{ST}(z)`: temperatures multiply;
+* :math:`p_S(\log p_T(z)) = p_{ST}(z)`: temperatures multiply, and :math:`p_S(\log p)` is
+  :math:`p^{1/S}` over its sum, `soften_probabilities`;
 * :math:`T \to 0`: uniform over the set of maxima, `hardened`: the one-hot vectors of GS, section 3,
   property 1, exactly when the maximum is unique;
 * :math:`T \to \infty`: uniform over all classes (GS, section 3, property 2).
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kdtheory._checks import check_logits, check_positive
+from kdtheory._checks import check_log_probabilities, check_logits, check_positive
 
-__all__ = ["hardened", "log_soften", "soften"]
+__all__ = ["hardened", "log_soften", "soften", "soften_probabilities"]
 
 
 def soften(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
@@ -60,12 +61,7 @@ def soften(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
     >>> soften([2.0, 1.0, 0.0], temperature=4.0).round(3)
     array([0.419, 0.326, 0.254])
     """
-    z = check_logits("logits", logits)
-    scaled = _scaled_margins(z, check_positive("temperature", temperature))
-    with np.errstate(under="ignore"):
-        p = np.exp(scaled)
-        p /= p.sum(axis=-1, keepdims=True)
-        return p.astype(z.dtype, copy=False)
+    return _softmax(check_logits("logits", logits), check_positive("temperature", temperature))
 
 
 def log_soften(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
@@ -111,6 +107,49 @@ def log_soften(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
         return scaled.astype(z.dtype, copy=False)
 
 
+def soften_probabilities(log_probs: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
+    r"""Class probabilities brought to a temperature, from their logarithms.
+
+    .. math:: \frac{p_k^{1/T}}{\sum_j p_j^{1/T}}.
+
+    Of :math:`p = \operatorname{softmax}(z)` it is `soften` of z. What is impossible stays so at
+    every temperature. Logarithms hold probabilities that a float does not, and which heat brings
+    back; of probabilities take ``np.log``.
+
+    Parameters
+    ----------
+    log_probs : (..., K) array_like
+        :math:`\log p`, −∞ for a class of probability 0 but not for all classes of a row. A
+        constant of each row does not matter.
+    temperature : float, default 1
+        T, finite and positive, one for all rows.
+
+    Returns
+    -------
+    (..., K) ndarray
+        Points of the probability simplex; float32 if the logarithms are, else float64.
+
+    Raises
+    ------
+    ValueError
+        If a logarithm is nan or +∞, or −∞ for all classes of a row, if K = 0, or if the temperature
+        is not finite and positive.
+    TypeError
+        If the logarithms are not real numbers or the temperature is not one.
+
+    References
+    ----------
+    .. [1] GS (3), where the teacher is known by its probabilities instead of its logits.
+
+    Examples
+    --------
+    >>> soften_probabilities([np.log(0.64), np.log(0.36), -np.inf], temperature=2.0)
+    array([0.57142857, 0.42857143, 0.        ])
+    """
+    log_p = check_log_probabilities("log_probs", log_probs)
+    return _softmax(log_p, check_positive("temperature", temperature))
+
+
 def hardened(logits: ArrayLike) -> NDArray[Any]:
     r"""Limit :math:`T \to 0` of `soften`: uniform over the classes of largest logit.
 
@@ -151,6 +190,14 @@ def hardened(logits: ArrayLike) -> NDArray[Any]:
     z = check_logits("logits", logits)
     largest = (z == z.max(axis=-1, keepdims=True)).astype(z.dtype)
     return np.asarray(largest / largest.sum(axis=-1, keepdims=True))
+
+
+def _softmax(z: NDArray[Any], temperature: float) -> NDArray[Any]:
+    p = _scaled_margins(z, temperature)
+    with np.errstate(under="ignore"):
+        np.exp(p, out=p)
+        p /= p.sum(axis=-1, keepdims=True)
+        return p.astype(z.dtype, copy=False)
 
 
 def _scaled_margins(z: NDArray[Any], temperature: float) -> NDArray[np.float64]:

@@ -320,6 +320,7 @@ class DistilledFactors:
         omega = _noise_weight("sigma", sigma, convention)
         omega_s = _noise_weight("sigma_teacher", sigma_teacher, convention)
         rho = check_nonnegative("ridge", ridge)
+        fit_intercept = check_flag("fit_intercept", fit_intercept)
         if self.n_objects == 0:
             msg = "`factors` must hold at least one object of positive weight, got none"
             raise ValueError(msg)
@@ -342,7 +343,7 @@ class DistilledFactors:
             label_precision=omega,
             teacher_precision=omega_s,
             ridge=rho,
-            fit_intercept=bool(fit_intercept),
+            fit_intercept=fit_intercept,
         )
 
 

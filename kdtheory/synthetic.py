@@ -100,7 +100,7 @@ def make_softmax_data(
     Raises
     ------
     ValueError
-        If a count is too small, or `W` is not finite or not of shape (n, K).
+        If a count is too small, or `W` is not of shape (n, K) or has an element beyond ±1e150.
     TypeError
         If a count is not an integer, `rng` is not a Generator, or `W` is not made of real numbers.
 
@@ -124,7 +124,7 @@ def make_softmax_data(
         matrix = rng.standard_normal((n, n_classes))
     else:
         # a copy: the result must not change when the caller's array does
-        matrix = check_matrix("W", W, shape=(n, n_classes)).astype(np.float64)
+        matrix = _bounded("W", check_matrix("W", W, shape=(n, n_classes)).astype(np.float64))
 
     X = rng.standard_normal((m, n))
     S = soften(X @ matrix)
@@ -203,7 +203,7 @@ def make_clean_labels(
     Raises
     ------
     ValueError
-        If a count is too small, or `weights` is not finite or not of shape (n,).
+        If a count is too small, or `weights` is not of shape (n,) or has an element beyond ±1e150.
     TypeError
         If a count is not an integer, `rng` is not a Generator, or `weights` is not made of real
         numbers.
@@ -281,10 +281,7 @@ def make_clean_features(
     .. [1] Lopez-Paz et al. (2016), section 6, experiment 2.
     """
     m, n, rng = _shape_and_rng(n_samples, n_features, rng)
-    w = _weights(weights, n, rng)
-    if not w.any():
-        msg = "`weights` must differ from 0 in some column, got only zeros"
-        raise ValueError(msg)
+    w = _not_only_zeros(_weights(weights, n, rng))
     clean = rng.standard_normal((m, n))
     return PrivilegedData(
         X=clean + rng.standard_normal((m, n)),
@@ -418,7 +415,8 @@ def make_sample_dependent_features(
     Raises
     ------
     ValueError
-        As `make_clean_labels`; also if q > n, or the reading is not one of the three.
+        As `make_clean_labels`; also if q > n, the weights are all 0, or the reading is not one of
+        the three.
     TypeError
         As `make_clean_labels`.
 
@@ -438,7 +436,7 @@ def make_sample_dependent_features(
     m, n, rng = _shape_and_rng(n_samples, n_features, rng)
     q = _relevant_count(n_relevant, n)
     reading = check_choice("reading", reading, ("text", "code", "sorted"))
-    w = _weights(weights, n if reading == "text" else q, rng)
+    w = _not_only_zeros(_weights(weights, n if reading == "text" else q, rng))
     X = rng.standard_normal((m, n))
     if reading == "code":
         relevant = rng.permutation(n)[:q]
@@ -459,6 +457,9 @@ def make_sample_dependent_features(
         bayes_privileged=np.nan if reading == "text" else 1.0,
         bayes_plain=1.0 if reading == "sorted" else np.nan,
     )
+
+
+_LARGEST_WEIGHT = 1e150
 
 
 def _shape_and_rng(
@@ -487,7 +488,24 @@ def _weights(
     if fixed.shape != (length,):
         msg = f"`weights` must have shape ({length},), got shape {fixed.shape}"
         raise ValueError(msg)
-    return fixed.astype(np.float64)
+    return _bounded("weights", fixed.astype(np.float64))
+
+
+def _bounded(name: str, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights whose scores and squares do not overflow."""
+    size = float(np.abs(weights).max())
+    if size > _LARGEST_WEIGHT:
+        msg = f"`{name}` must be at most {_LARGEST_WEIGHT:g} in size, got {size:g}"
+        raise ValueError(msg)
+    return weights
+
+
+def _not_only_zeros(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights that tell the classes apart."""
+    if not weights.any():
+        msg = "`weights` must differ from 0 in some column, got only zeros"
+        raise ValueError(msg)
+    return weights
 
 
 def _categorical(probs: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

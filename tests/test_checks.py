@@ -21,6 +21,7 @@ from kdtheory._checks import (
     check_in_unit_interval,
     check_labels,
     check_lengths_agree,
+    check_log_probabilities,
     check_logits,
     check_mask,
     check_masked_array,
@@ -29,6 +30,7 @@ from kdtheory._checks import (
     check_nonnegative,
     check_number_between,
     check_output_folder,
+    check_pair,
     check_positive,
     check_real_array,
     check_rng,
@@ -181,6 +183,47 @@ def test_logits_whose_range_overflows_are_named(largest):
     assert check_logits("z", z) is z
     with pytest.raises(ValueError, match=r"`z` must have a finite range in each row, got inf"):
         check_logits("z", z * 1.5)
+
+
+@pytest.mark.parametrize("value", [[0.0], [[-np.inf, 3.0], [1.0, -1e308]], np.empty((0, 3))])
+def test_log_probabilities_may_be_minus_infinity(value):
+    assert_array_equal(check_log_probabilities("log p", value), value)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        ([0.0, np.nan], ValueError, "`log p` must be finite or -inf, got nan"),
+        ([0.0, np.inf], ValueError, "`log p` must be finite or -inf, got inf"),
+        ([[0.0, -1], [-np.inf, -np.inf]], ValueError, "`log p` must be finite for at least one cl"),
+        (np.empty((2, 0)), ValueError, r"`log p` must have shape .* K at least 1, got .*\(2, 0\)"),
+        (1.0, ValueError, r"`log p` must have shape .* K at least 1, got shape \(\)"),
+        (["a"], TypeError, "`log p` must be an array of real numbers, got dtype <U1"),
+    ],
+)
+def test_bad_log_probabilities_are_named(value, error, match):
+    with pytest.raises(error, match=match) as caught:
+        check_log_probabilities("log p", value)
+    assert_one_line(caught)
+
+
+@pytest.mark.parametrize("pair", [(1, "a"), [None, 2.0]])
+def test_pairs_are_two_things(pair):
+    assert check_pair("pair", pair) == tuple(pair)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        (5, TypeError, "`pair` must be a pair, got 5"),
+        ("ab", TypeError, "`pair` must be a pair, got 'ab'"),
+        ((1,), ValueError, r"`pair` must be a pair, got 1 element\(s\)"),
+        ([1, 2, 3], ValueError, r"`pair` must be a pair, got 3 element\(s\)"),
+    ],
+)
+def test_bad_pairs_are_named(value, error, match):
+    with pytest.raises(error, match=match):
+        check_pair("pair", value)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 2)])

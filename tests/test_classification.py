@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.sparse import csr_array, csr_matrix
@@ -19,7 +19,8 @@ from kdtheory.classification import (
     distil_classification,
 )
 
-SAME = 1e-6  # coefficients of two ways to one minimum: √(2·1e-8/curvature), some 1e-6 here
+SAME = 1e-6  # coefficients of two ways to one minimum: √(2·2e-12/curvature), of order 1 to 100
+LOOSE = 1e-5  # the same where curvatures are as small as 0.01, at high temperatures and trust 1
 VALUE = 1e-10  # rounding of F, some 100 nats
 SOLVERS = ("newton", "newton-cg")
 CONVEX = (None, "exact")
@@ -28,20 +29,18 @@ DATA = make_softmax_data(200, 4, rng=np.random.default_rng(0))
 
 
 def definition(coef, intercept, *, trust, temperature=1.0, regulariser=None, l2=0.0, squared=False):
-    """F from its definition, slowly, for DATA with a teacher everywhere."""
+    """F from its definition, for DATA with a teacher everywhere."""
     z = DATA.X @ coef + intercept
-    total = 0.5 * l2 * (coef**2).sum()
-    for row, label, answer in zip(z, DATA.y, DATA.S, strict=True):
-        g = np.exp(row) / np.exp(row).sum()
-        hot = np.exp(row / temperature) / np.exp(row / temperature).sum()
-        total -= (1 - trust) * np.log(g[label])
-        soft = -answer @ np.log(hot)
-        if regulariser == "exact":
-            soft = -ContinuousCategorical(probs=hot).log_prob(answer)
-        elif regulariser == "printed":
-            soft -= (np.log(hot) + np.log(np.log(1 / hot))).sum()
-        total += trust * soft * (temperature**2 if squared else 1)
-    return float(total)
+    g = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    hot = np.exp(z / temperature) / np.exp(z / temperature).sum(axis=1, keepdims=True)
+    labels = -np.log(g[np.arange(len(z)), DATA.y])
+    answers = -(DATA.S * np.log(hot)).sum(axis=1)
+    if regulariser == "exact":
+        answers = -ContinuousCategorical(probs=hot).log_prob(DATA.S)
+    elif regulariser == "printed":
+        answers -= (np.log(hot) + np.log(np.log(1 / hot))).sum(axis=1)
+    answers *= trust * (temperature**2 if squared else 1)
+    return float(((1 - trust) * labels + answers).sum() + 0.5 * l2 * (coef**2).sum())
 
 
 def fitted(**arguments):
@@ -125,7 +124,7 @@ def test_the_gradient_is_zero(trust, temperature, regulariser):
     fit = fitted(trust=trust, temperature=temperature, regulariser=regulariser)
     assert fit.certificate.converged
     assert fit.certificate.gradient_norm < 1e-2  # ν ≤ 1e-4 with curvatures up to 1e3
-    assert 0 <= fit.certificate.gap <= 2e-12
+    assert 0 <= fit.certificate.gap <= 200 * 1e-14  # the default tolerance for 200 objects
 
 
 @given(trust=st.floats(0, 1))
@@ -195,12 +194,12 @@ def test_single_precision_features_are_those_numbers_exactly(solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("scale", [1e-8, 1e8])
+@pytest.mark.parametrize("scale", [1e-200, 1e-8, 1e8, 1e140])
 def test_units_of_a_feature_do_not_matter(solver, scale):
     X = DATA.X * [scale, 1, 1, 1] + [0, 50, 0, 0]
     one = fitted(trust=0.5, solver=solver)
     other = distil_classification(X, DATA.y, DATA.S, trust=0.5, solver=solver)
-    np.testing.assert_allclose(other.coef * [[scale], [1], [1], [1]], one.coef, atol=1e-5)
+    np.testing.assert_allclose(other.coef * [[scale], [1], [1], [1]], one.coef, atol=LOOSE)
 
 
 def test_coefficients_are_centred_over_classes():
@@ -256,8 +255,8 @@ def test_a_path_of_trusts_is_what_single_fits_find(case):
     path = classification_path(DATA.X, DATA.y, DATA.S, trusts=trusts, **case)
     for j, trust in enumerate(trusts):
         fit = fitted(trust=trust, **case)
-        np.testing.assert_allclose(path.coefs[j], fit.coef, atol=1e-5)
-        np.testing.assert_allclose(path.intercepts[j], fit.intercept, atol=1e-5)
+        np.testing.assert_allclose(path.coefs[j], fit.coef, atol=LOOSE)
+        np.testing.assert_allclose(path.intercepts[j], fit.intercept, atol=LOOSE)
         assert abs(path.objectives[j] - fit.objective) <= 2 * VALUE
         assert path.certificates[j].converged
         assert path.certificates[j].gap <= VALUE
@@ -272,7 +271,7 @@ def test_a_path_of_temperatures_is_what_single_fits_find(regulariser):
     )
     for j, temperature in enumerate(temperatures):
         fit = fitted(trust=0.7, temperature=temperature, regulariser=regulariser)
-        np.testing.assert_allclose(path.coefs[j], fit.coef, atol=1e-5)
+        np.testing.assert_allclose(path.coefs[j], fit.coef, atol=LOOSE)
     np.testing.assert_array_equal(path.temperatures, temperatures)
     np.testing.assert_array_equal(path.trusts, np.full(3, 0.7))
 
@@ -280,6 +279,55 @@ def test_a_path_of_temperatures_is_what_single_fits_find(regulariser):
 def test_a_fit_can_be_pickled():
     fit = pickle.loads(pickle.dumps(fitted()))
     np.testing.assert_array_equal(fit.coef, fitted().coef)
+
+
+def test_a_path_that_bends_is_what_single_fits_find():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    y, S = (X[:, 0] > 0).astype(int), soften(np.random.default_rng(9).standard_normal((60, 2)))
+    trusts = np.geomspace(1e-3, 1, 20)  # without a teacher the labels are separable
+    path = classification_path(X, y, S, trusts=trusts)
+    for j, trust in enumerate(trusts):
+        fit = distil_classification(X, y, S, trust=trust)
+        assert abs(path.objectives[j] - fit.objective) < VALUE
+        assert path.certificates[j].converged
+
+
+@pytest.mark.parametrize("trusts", [[0.3] * 10, [0.5, 0.5, 0.2], [0.4]])
+def test_equal_trusts_have_equal_students(trusts):
+    path = classification_path(DATA.X, DATA.y, DATA.S, trusts=trusts)
+    for j, trust in enumerate(trusts):
+        np.testing.assert_allclose(path.coefs[j], fitted(trust=trust).coef, atol=LOOSE)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@given(seed=st.integers(0, 10**6))
+@example(seed=1330)
+def test_no_fit_claims_less_than_it_lacks(solver, seed):
+    rng = np.random.default_rng(seed)
+    m, n, K = int(rng.integers(3, 40)), int(rng.integers(1, 5)), int(rng.integers(2, 5))
+    X = rng.standard_normal((m, n)) * 10.0 ** rng.uniform(-3, 3, n) + rng.normal(0, 3, n)
+    told = {
+        "trust": rng.uniform(0.1, 1),
+        "temperature": 10.0 ** rng.uniform(-0.5, 1),
+        "regulariser": (None, "exact")[int(rng.integers(2))],
+        "l2": 10.0 ** rng.uniform(-6, 4),
+        "sample_weight": 10.0 ** rng.uniform(-4, 4, m),
+    }
+    y, S = rng.integers(0, K, m), rng.dirichlet(np.ones(K), m)
+    start = rng.normal(0, 2, (n, K)), rng.normal(0, 2, K)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        best = min(
+            distil_classification(X, y, S, solver=other, **told).objective for other in SOLVERS
+        )
+        for max_iter in (0, 2, 5):
+            fit = distil_classification(
+                X, y, S, solver=solver, start=start, max_iter=max_iter, **told
+            )
+            # rounding of two sums of m losses
+            slack = 1e-13 * m * (abs(best) + told["sample_weight"].sum())
+            assert fit.objective - best <= fit.certificate.gap + slack
 
 
 # --- limits
@@ -339,6 +387,56 @@ def test_dependent_and_constant_columns_change_no_probability(solver):
     assert one.certificate.converged
 
 
+@pytest.mark.parametrize("distance", [1e-6, 1e-8])
+def test_nearly_equal_columns_are_told_apart_or_not_certified(distance):
+    rng = np.random.default_rng(2)
+    x, z = rng.standard_normal((2, 300))
+    y = (rng.random(300) < 1 / (1 + np.exp(-2 * z))).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        fit = distil_classification(np.column_stack([x, x + distance * z]), y)
+    least = distil_classification(np.column_stack([x, z]), y).objective
+    # z itself is known to 1e-16/distance from the two columns
+    assert fit.objective - least <= fit.certificate.gap + 300 * 1e-15 / distance
+
+
+def test_an_absent_class_has_no_optimum_whatever_the_penalty():
+    for solver in SOLVERS:
+        with pytest.warns(SeparableWarning, match="absent class"):
+            fit = distil_classification(DATA.X, DATA.y % 2, n_classes=3, l2=1.0, solver=solver)
+        assert fit.certificate.separable
+        assert fit.certificate.gap == np.inf
+
+
+def test_the_gap_counts_the_rounding_of_the_intercept():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        fit = distil_classification(DATA.X + 1e10, DATA.y, DATA.S)
+    # intercepts of order 1e10 are off by 1e-6 to 1e-5, which costs 100 times the square
+    assert 1e-10 < fit.certificate.gap < 1e-7
+
+
+def test_many_classes_need_no_matrix_for_each_object(monkeypatch):
+    tight = {"kdtheory.newton.KEPT": 1000, "kdtheory.classification.KEPT": 1000}
+    for name, value in tight.items():
+        monkeypatch.setattr(name, value)
+    fit = fitted(l2=0.5)
+    assert fit.solver == "newton-cg"
+    monkeypatch.undo()
+    np.testing.assert_allclose(fit.coef, fitted(l2=0.5).coef, atol=SAME)
+    assert fit.certificate.bound == "strong convexity"
+
+
+def test_a_hopeless_start_is_left():
+    start = 1e3 * np.array([[1.0, -1, 0]] * 4), np.zeros(3)
+    np.testing.assert_allclose(fitted(start=start).coef, fitted().coef, atol=SAME)
+
+
+def test_features_too_large_to_be_squared_are_refused():
+    with pytest.raises(ValueError, match=r"`X` must be at most 1e\+150 in size, got 1e\+160"):
+        distil_classification(DATA.X * [1e160, 1, 1, 1] / DATA.X[:, :1], DATA.y)
+
+
 def test_the_printed_regulariser_tells_its_starts():
     fit = fitted(regulariser="printed", n_starts=4, rng=np.random.default_rng(3))
     assert len(fit.starts) == 4
@@ -351,6 +449,24 @@ def test_too_few_steps_are_told():
     with pytest.warns(NotConvergedWarning, match="no certificate"):
         fit = fitted(max_iter=1)
     assert not fit.certificate.converged
+
+
+def test_no_minimum_is_found_out_with_the_printed_regulariser_too():
+    X, y = np.array([[0.0], [1.0], [2.0], [-1.0], [-2.0], [0.5]]), np.array([0, 1, 1, 0, 0, 1])
+    teacher = np.full((6, 3), 1 / 3)
+    told = {"privileged": X[:, 0] == 0, "fit_intercept": False, "regulariser": "printed"}
+    for trust in (0.0, 0.5):
+        with pytest.warns(SeparableWarning, match="no minimum"):
+            fit = distil_classification(X, y, teacher, trust=trust, **told)
+        assert not fit.certificate.converged
+
+
+def test_a_path_predicts_by_each_student():
+    path = classification_path(DATA.X, DATA.y, DATA.S, trusts=[0.2, 0.8])
+    for rule in ("softmax", "mean"):
+        for j, trust in enumerate((0.2, 0.8)):
+            alone = fitted(trust=trust).probabilities(DATA.X, rule)
+            np.testing.assert_allclose(path.probabilities(DATA.X, rule)[j], alone, atol=SAME)
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e4])
@@ -377,12 +493,18 @@ def test_extreme_temperatures_are_solved(temperature):
         ({"privileged": np.ones(199, dtype=bool)}, "`privileged`"),
         ({"trust": 1.5}, r"`trust` must be in \[0, 1\], got 1.5"),
         ({"temperature": 0.0}, "`temperature` must be finite and positive, got 0.0"),
+        ({"temperature": 1e-160}, r"`temperature` must be in \[1e-100, 1e\+100\], got 1e-160"),
+        ({"sample_weight": np.full(200, 1e149)}, r"`sample_weight` must sum to at most 1e\+150"),
         ({"regulariser": "none"}, "`regulariser` must be"),
         ({"l2": -1.0}, "`l2` must be finite and at least 0, got -1.0"),
         ({"tol": 0.0}, "`tol`"),
         ({"solver": "lbfgs"}, "`solver`"),
         ({"n_starts": 0}, "`n_starts`"),
         ({"sample_weight": -np.ones(200)}, "`sample_weight`"),
+        ({"start": 5}, "`start` must be a pair"),
+        ({"start": (np.zeros((4, 3)),)}, "`start` must be a pair"),
+        ({"rng": 3}, "`rng` must be a numpy.random.Generator"),
+        ({"fit_intercept": "no"}, "`fit_intercept`"),
         ({"start": (np.zeros((3, 3)), np.zeros(3))}, r"`start\[0\]`"),
         ({"start": (np.zeros((4, 3)), np.zeros(2))}, r"`start\[1\]`"),
     ],
@@ -400,10 +522,22 @@ def test_bad_input_is_named(change, words):
         ({"trusts": [0.5], "temperatures": [1.0]}, "exactly one"),
         ({"trusts": [0.5, 1.5]}, r"`trusts` must be in \[0, 1\], got 1.5"),
         ({"temperatures": [0.0]}, "`temperatures` must be finite and positive, got 0.0"),
+        ({"trusts": [0.5], "trust": 7.0}, r"`trust` must be in \[0, 1\], got 7.0"),
+        ({"temperatures": [1.0], "temperature": -7.0}, "`temperature` must be finite"),
+        ({"trusts": [0.5], "teacher": None}, "`teacher` must be given"),
         ({"trusts": []}, "`trusts` must have at least one number"),
         ({"trusts": [0.5], "regulariser": "printed"}, "`regulariser` must be 'exact'"),
     ],
 )
 def test_bad_grids_are_named(change, words):
     with pytest.raises(ValueError, match=words):
-        classification_path(DATA.X, DATA.y, DATA.S, **change)
+        classification_path(**({"X": DATA.X, "y": DATA.y, "teacher": DATA.S} | change))
+
+
+def test_features_to_predict_for_are_checked():
+    for X, words in (
+        (np.full((1, 4), np.nan), "`X` must be finite"),
+        (DATA.X[:, :2], "4 features"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fitted().probabilities(X)

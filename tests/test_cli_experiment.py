@@ -1,6 +1,7 @@
 """`kdtheory experiment synthetic`: what it prints and keeps, and that no finished draw is lost."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -9,16 +10,18 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
-from kdtheory import cli, experiment
-from kdtheory.experiment import FIGURES, FILES, synthetic_in_folder
+from kdtheory import cli, experiment_folder
+from kdtheory.experiment_folder import FIGURES, FILES, synthetic_in_folder
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.experiments.synthetic import Draw, experiment_of_gs_6_2, one_draw
 from kdtheory.files import plain_data
 
-DRAWS = 3
+DRAWS = 2
 SECONDS = 60.0  # for a process that takes a few
-KILLS = 2  # each costs two processes
+# each costs two processes: one at the desk, more where laws are tried in depth
+KILLS = 5 if settings.get_current_profile_name() == "nightly" else 1
 LINE = {"marginals": [], "qualities": {}, "confident": {}, "readings": {}, "gaps": {},
         "converged": {}, "spread": 0.0}  # fmt: skip
 
@@ -55,8 +58,15 @@ def half(whole, tmp_path):
     return tmp_path
 
 
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "draws.jsonl"}
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No figures, for tests of the numbers."""
+    monkeypatch.setattr(experiment_folder, "_figures", lambda _: {})
+
+
+def contents(folder, *, figures=False):
+    names = ("config.json", "result.json", *(FIGURES if figures else ()))
+    return {name: (folder / name).read_bytes() for name in names}
 
 
 def indices(folder):
@@ -86,7 +96,9 @@ def test_table_and_files(run, whole, tmp_path):
     assert taught[-3:] == ["better", "without", "softmax"]
     for file in (*FILES, *FIGURES):
         assert str(tmp_path / "new" / file) in out
-    assert contents(tmp_path / "new") == contents(folder)
+    new = tmp_path / "new"
+    assert contents(new, figures=True) == contents(folder, figures=True)
+    assert {path.name for path in new.iterdir()} == {*FILES, *FIGURES}
 
 
 def test_table_needs_no_folder(run, tmp_path, monkeypatch):
@@ -119,9 +131,9 @@ def test_result_file_holds_the_numbers_to_the_last_bit(whole):
 
 def test_summary_names_what_is_not_certified(whole):
     _, result = whole
-    assert "every student converged" in experiment.summary(result)
+    assert "every student converged" in experiment_folder.summary(result)
     fields = vars(result) | {"uncertified": ("exact of draw 1",)}
-    assert "NOT certified: exact of draw 1" in experiment.summary(type(result)(**fields))
+    assert "NOT certified: exact of draw 1" in experiment_folder.summary(type(result)(**fields))
 
 
 def test_figures_are_svg_with_words_for_them(whole):
@@ -134,33 +146,36 @@ def test_figures_are_svg_with_words_for_them(whole):
 # --- a run that was interrupted
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_continued_run_has_the_bytes_of_an_uninterrupted_one(half, whole, run):
     code, *_ = run(
         "experiment", "synthetic", "--draws", DRAWS, "--jobs", 1, "--out", half, "--resume"
     )
     assert code == 0
     assert contents(half) == contents(whole[0])
-    assert indices(half) == [0, 1, 2]
+    assert indices(half) == [0, 1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_finished_draws_are_not_drawn_again(half, monkeypatch):
     drawn = []
     monkeypatch.setattr(
         synthetic_module, "one_draw", lambda *args: drawn.append(args) or one_draw(*args)
     )
     synthetic_in_folder(half, n_draws=DRAWS, resume=True)
-    assert drawn == [(0, 1), (0, 2)]
+    assert drawn == [(0, 1)]
     synthetic_in_folder(half, n_draws=DRAWS, resume=True)
-    assert len(drawn) == 2
+    assert len(drawn) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("torn", [b"\x00\x00", b'{"config": "x", "index": 1}'])
 def test_torn_last_line_is_dropped(half, whole, torn):
     with (half / "draws.jsonl").open("ab") as file:
         file.write(torn)
     synthetic_in_folder(half, n_draws=DRAWS, resume=True)
     assert contents(half) == contents(whole[0])
-    assert indices(half) == [0, 1, 2]
+    assert indices(half) == [0, 1]
 
 
 def test_draw_is_on_the_disk_before_the_next_begins(tmp_path, monkeypatch):
@@ -175,7 +190,7 @@ def test_draw_is_on_the_disk_before_the_next_begins(tmp_path, monkeypatch):
 
     monkeypatch.setattr(synthetic_module, "one_draw", failing)
     with pytest.raises(RuntimeError):
-        synthetic_in_folder(tmp_path, n_draws=DRAWS)
+        synthetic_in_folder(tmp_path, n_draws=3)
     assert seen == [[0], [0, 1]]
     assert not (tmp_path / "result.json").exists()
 
@@ -199,6 +214,46 @@ def test_killed_process_loses_no_finished_draw(which, whole, tmp_path):
     subprocess.run(command(folder, "--resume"), check=True, timeout=SECONDS, capture_output=True)
     assert log.read_bytes().startswith(kept)
     assert sorted(indices(folder)) == list(range(DRAWS))
+    assert contents(folder, figures=True) == contents(whole[0], figures=True)
+    assert {path.name for path in folder.iterdir()} >= {*FILES, *FIGURES}
+
+
+@pytest.mark.skipif(experiment_folder.fcntl is None, reason="no locks here")
+@pytest.mark.usefixtures("undrawn")
+def test_folder_has_one_process_at_a_time(whole, tmp_path):
+    folder, script = tmp_path / "run", tmp_path / "first.py"
+    # the first draw never ends; what the process starts beside it must not hold the lock
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "from kdtheory import experiment_folder\n"
+        "def held(*_, **__):\n"
+        "    code = 'import time; time.sleep(600)'\n"
+        "    child = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.DEVNULL)\n"
+        "    print(child.pid, flush=True)\n"
+        "    time.sleep(600)\n"
+        "experiment_folder.experiment_of_gs_6_2 = held\n"
+        f"experiment_folder.synthetic_in_folder({str(folder)!r}, n_draws={DRAWS})\n",
+        encoding="utf-8",
+    )
+    first = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    child = int(first.stdout.readline())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    try:
+        for more in ((), ("--resume",)):
+            second = subprocess.run(
+                command(folder, *more), timeout=SECONDS, capture_output=True, text=True, check=False
+            )
+            assert (second.returncode, second.stdout) == (2, "")
+            assert "`--out` must be a folder that no other process is at" in second.stderr
+            assert second.stderr.count("\n") == 1
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        first.kill()
+        first.communicate(timeout=SECONDS)
+        os.kill(child, 0)  # raises if it is gone
+        synthetic_in_folder(folder, n_draws=DRAWS, resume=True)
+    finally:
+        first.kill()
+        os.kill(child, signal.SIGKILL)
     assert contents(folder) == contents(whole[0])
 
 
@@ -233,16 +288,25 @@ def test_dask_backend_gives_the_same_numbers(whole):
 # --- limits
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_resume_of_nothing_begins(tmp_path, whole):
     synthetic_in_folder(tmp_path / "a" / "b", n_draws=DRAWS, resume=True)
     assert contents(tmp_path / "a" / "b") == contents(whole[0])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_repeated_line_counts_once(half, whole):
     line = (half / "draws.jsonl").read_bytes()
     (half / "draws.jsonl").write_bytes(line + line)
     synthetic_in_folder(half, n_draws=DRAWS, resume=True)
     assert contents(half) == contents(whole[0])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_system_without_locks_runs_all_the_same(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(experiment_folder, "fcntl", None)
+    synthetic_in_folder(tmp_path, n_draws=DRAWS)
+    assert contents(tmp_path) == contents(whole[0])
 
 
 # --- bad input
@@ -271,7 +335,7 @@ def test_run_is_not_overwritten(run, half):
     ("more", "words"),
     [
         (("--seed", "1", "--draws", DRAWS), "`seed` is 0, not 1"),
-        (("--draws", "5"), "`n_draws` is 3, not 5"),
+        (("--draws", "5"), "`n_draws` is 2, not 5"),
     ],
 )
 def test_run_of_another_configuration_is_refused(run, half, more, words):
@@ -314,7 +378,7 @@ def test_damaged_line_is_named(run, half, line):
     assert "line 2 is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
 
 
-@pytest.mark.parametrize("change", [{"config": "another"}, {"index": 3}, {"index": -1}])
+@pytest.mark.parametrize("change", [{"config": "another"}, {"index": DRAWS}, {"index": -1}])
 def test_line_of_another_run_is_named(run, half, change):
     path = half / "draws.jsonl"
     record = json.loads(path.read_text(encoding="utf-8")) | change

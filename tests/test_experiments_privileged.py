@@ -157,10 +157,12 @@ def test_the_readings_of_the_fourth_experiment_part():
 def test_the_result_does_not_hang_on_the_number_of_jobs():
     told = []
     again = generalised_distillation(
-        **SMALL, n_jobs=2, tell=lambda done, total: told.append((done, total))
+        **(SMALL | {"n_repetitions": 2}),
+        n_jobs=2,
+        tell=lambda done, total: told.append((done, total)),
     )
-    assert_array_equal(all_numbers(again), all_numbers(table()))
-    assert told == [(done, 6) for done in range(1, 7)]
+    assert_array_equal(all_numbers(again), all_numbers(table())[:, :2])
+    assert told == [(1, 2), (2, 2)]
 
 
 def test_more_repetitions_begin_with_the_same():

@@ -10,6 +10,8 @@ from scipy import stats
 from scipy.special import rel_entr
 from sklearn.linear_model import LogisticRegression
 
+from kdtheory.experiments import readings as readings_module
+from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.experiments.intervals import central_range, conformal_p_value, mean_interval
 from kdtheory.experiments.readings import FORMS, READINGS, adam_students, judged, scores
 from kdtheory.experiments.synthetic import (
@@ -17,9 +19,7 @@ from kdtheory.experiments.synthetic import (
     Change,
     Draw,
     _quality,
-    _recalibration,
     _samples,
-    _top_label_error,
     experiment_of_gs_6_2,
     one_draw,
     settings,
@@ -31,6 +31,8 @@ EPS = 1e-12  # rounding of well-conditioned sums
 ENTROPY_ROUNDING = 1e-14  # KL is a difference of two cross-entropies near 1/2
 OPTIMISER = 1e-4  # scikit-learn stops at a gradient, this far from the optimum
 RECALIBRATED = 1e-6  # Newton's method stops 1e-12 above the minimum, a square
+SECOND_ORDER = 0.1  # errors of 0.02 of a probability: a few of them relative to 1
+LOOPS = 60  # draws of W; between them H(W) varies by a tenth
 SIGMAS = 4.5  # of a normal mean: one false alarm in 10⁵
 
 
@@ -48,8 +50,8 @@ def published():
 def test_bayes_values_match_a_plain_loop():
     rng = np.random.default_rng(7)
     entropies, best = [], []
-    for _ in range(150):
-        logits = rng.standard_normal((500, 10)) @ rng.standard_normal((10, 3))
+    for _ in range(LOOPS):
+        logits = rng.standard_normal((200, 10)) @ rng.standard_normal((10, 3))
         probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         entropies.append(-(probs * np.log(probs)).sum(axis=1).mean())
         best.append(probs.max(axis=1).mean())
@@ -57,7 +59,7 @@ def test_bayes_values_match_a_plain_loop():
         (entropies, synthetic().bayes_cross_entropy),
         (best, synthetic().bayes_accuracy),
     ):
-        spread = np.hypot(np.std(values) / np.sqrt(150), here.std() / np.sqrt(len(here)))
+        spread = np.hypot(np.std(values) / np.sqrt(LOOPS), here.std() / np.sqrt(len(here)))
         assert abs(np.mean(values) - here.mean()) < SIGMAS * spread
 
 
@@ -87,50 +89,6 @@ def test_student_with_the_teacher_has_the_stationary_point_of_the_blend():
     residuals = first.with_teacher - (0.25 * np.eye(3)[train.y] + 0.75 * train.S)
     assert_allclose(train.X.T @ residuals, 0, atol=OPTIMISER)
     assert_allclose(residuals.sum(axis=0), 0, atol=OPTIMISER)
-
-
-def test_recalibration_undoes_slope_and_intercepts():
-    z = np.random.default_rng(2).standard_normal((200, 3))
-    S = soften(z)
-    slope, value = _recalibration(log_soften(3 * z + [0.5, -0.2, 0.0]), S)
-    assert_allclose(slope, 1 / 3, rtol=RECALIBRATED)
-    assert_allclose(value, -(S * np.log(S)).sum(axis=1).mean(), rtol=EPS)
-
-
-def test_recalibration_is_the_least_of_its_family():
-    from scipy.optimize import minimize
-
-    rng = np.random.default_rng(3)
-    log_probs, S = np.log(rng.dirichlet(np.ones(3), 60)), rng.dirichlet(np.ones(3), 60)
-    log_probs += 0.7 * np.log(S)
-    log_probs = log_soften(log_probs)
-
-    def loss(b):
-        return -(S * log_soften(b[0] * log_probs + [b[1], b[2], 0.0])).sum(axis=1).mean()
-
-    judge = minimize(loss, [1.0, 0, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 0})
-    slope, value = _recalibration(log_probs, S)
-    assert_allclose(slope, judge.x[0], rtol=1e-5)
-    assert_allclose(value, judge.fun, rtol=1e-10)
-
-
-def test_recalibration_of_a_faint_student_does_not_overshoot():
-    z = np.random.default_rng(4).standard_normal((200, 3))
-    slope, _ = _recalibration(log_soften(z / 100), soften(z))
-    assert_allclose(slope, 100, rtol=RECALIBRATED)
-
-
-def test_top_label_error_matches_a_loop():
-    rng = np.random.default_rng(5)
-    confidence, right = rng.random(100), rng.random(100)
-    order = sorted(range(100), key=lambda i: confidence[i])
-    sizes = [7] * 10 + [6] * 5
-    total, at = 0.0, 0
-    for size in sizes:
-        group = order[at : at + size]
-        total += abs(sum(confidence[i] - right[i] for i in group))
-        at += size
-    assert_allclose(_top_label_error(confidence, right), total / 100, rtol=EPS)
 
 
 def test_intervals_of_changes_are_the_paired_t_intervals_of_scipy():
@@ -300,8 +258,10 @@ def test_printed_regulariser_softens_and_the_exact_one_sharpens():
     assert (confident["printed"] < confident["bayes"]).all()
     assert (confident["exact"] > confident["bayes"]).all()
     # what Figure 5 shows needs hard labels
-    assert confident["hard labels"].min() > 0.7 > 0.6 > confident["without"].max()
-    assert_allclose(confident["without"].mean(), confident["bayes"].mean(), atol=0.05)
+    assert (confident["hard labels"] > confident["without"]).all()
+    # without a teacher the student is as sure as the truth is, beside what the exact term does
+    off = {name: abs((confident[name] - confident["bayes"]).mean()) for name in confident}
+    assert 10 * off["without"] < min(off["exact"], off["hard labels"], off["printed"])
 
 
 def test_every_student_is_certified():
@@ -367,7 +327,7 @@ def test_more_accuracy_and_less_loss_are_better(measure):
 
 
 def test_number_of_processes_changes_nothing():
-    alone, shared = (experiment_of_gs_6_2(3, n_draws=3, n_jobs=n) for n in (1, 2))
+    alone, shared = (experiment_of_gs_6_2(3, n_draws=2, n_jobs=n) for n in (1, 2))
     for one, other in zip(alone.qualities, shared.qualities, strict=True):
         assert_array_equal(one.kl, other.kl)
         assert_array_equal(one.calibration_slope, other.calibration_slope)
@@ -411,7 +371,11 @@ def test_figures_are_of_the_training_objects():
     for probs in (first.without_teacher, first.with_teacher, first.hard_labels):
         assert probs.shape == (1000, 3)
         assert_allclose(probs.sum(axis=1), 1, rtol=EPS)
-    assert np.abs(first.with_teacher - first.truth).mean() < 0.02
+    # to first order a student's error is that of its targets, of which trust leaves 1 − λ
+    without, taught = (
+        np.abs(probs - first.truth).mean() for probs in (first.without_teacher, first.with_teacher)
+    )
+    assert_allclose(taught / without, 0.25, rtol=SECOND_ORDER)
 
 
 def test_figure_7_holds_the_student_of_the_experiment():
@@ -447,6 +411,39 @@ def test_heat_makes_the_classes_alike():
     assert spread[..., 0].min() > 0.7
 
 
+# what is left out judges finished draws, or belongs to the figures, which are made anew
+JUDGEMENT = {"MORE_IS_BETTER", "COMPARED", "PAIRS", "CLOSE", "TRUSTS", "TEMPERATURES"}
+JUDGEMENT |= {"PUBLISHED", "LEVEL", "PACKAGES"}
+OTHERS = {"FORMS", "_PLAIN"}  # told with the readings that use them
+CONSTANTS = [
+    (module, name)
+    for module in (synthetic_module, readings_module)
+    for name in vars(module)
+    if name.isupper() and name not in JUDGEMENT | OTHERS
+]
+
+
+@pytest.mark.parametrize(("module", "name"), CONSTANTS, ids=[name for _, name in CONSTANTS])
+def test_settings_tell_every_constant_of_a_draw(module, name, monkeypatch):
+    before = settings(0, 2)
+    value = getattr(module, name)
+    if name == "READINGS":
+        recipe = value["bits"]
+        other = {**value, "bits": recipe._replace(without=recipe.without._replace(form="nats"))}
+        monkeypatch.setattr(readings_module, name, other)
+    else:
+        monkeypatch.setattr(module, name, value[:-1] if isinstance(value, tuple) else value + 1)
+    assert settings(0, 2) != before
+
+
+def test_settings_tell_the_versions_and_are_plain():
+    found = settings(3, 2)
+    assert (found["seed"], found["n_draws"]) == (3, 2)
+    assert found["versions"]["numpy"] == np.__version__
+    assert set(found["versions"]) == {"python", "kdtheory", "numpy", "scipy"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
 # --- limits
 
 
@@ -466,7 +463,7 @@ def test_result_knows_its_sizes():
     config = settings(0, DRAWS)
     for name in ("seed", "n_draws", "n_objects", "n_test", "n_large", "trust"):
         assert getattr(result, name) == config[name]
-    assert [reading.name for reading in result.readings] == config["readings"]
+    assert [reading.name for reading in result.readings] == list(config["readings"])
     assert len(result.qualities) == 18
     assert isinstance(_samples(0, 0)[0], SoftmaxData)
 

@@ -65,9 +65,26 @@ def test_import_is_light():
     assert min(float(run_python(code)) for _ in range(IMPORT_RUNS)) <= IMPORT_SECONDS
 
 
-@pytest.mark.parametrize(
-    "heavy", ["torch", "matplotlib", "sympy", "mpmath", "sklearn", "hypothesis", "numba"]
-)
+HEAVY = [
+    "torch",
+    "matplotlib",
+    "sympy",
+    "mpmath",
+    "sklearn",
+    "hypothesis",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "dask",
+    "joblib",
+    "daft",
+    "scipy.optimize",
+    "scipy.linalg",
+    "scipy.special",
+]
+
+
+@pytest.mark.parametrize("heavy", HEAVY)
 def test_import_does_not_load(heavy):
     code = f"import sys, kdtheory\nprint({heavy!r} in sys.modules)"
     assert run_python(code).strip() == "False"

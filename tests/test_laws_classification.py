@@ -9,6 +9,7 @@ import sympy as sp
 from scipy import integrate, stats
 
 from kdtheory.classification import SoftmaxFit, distil_classification
+from kdtheory.expansions import LogitObjective
 from kdtheory.ledger import certificates, laws_classification, proofs_classification, select, verify
 from kdtheory.ledger.certificates import ball_arithmetic
 from kdtheory.ledger.oracles import (
@@ -19,7 +20,7 @@ from kdtheory.ledger.oracles import (
     shares,
 )
 from kdtheory.newton import gap_bound
-from kdtheory.objectives import LogitObjective, distillation_objective
+from kdtheory.objectives import distillation_objective
 from kdtheory.softening import soften
 
 ROUNDING = 1e-12

@@ -1,5 +1,6 @@
 """The losses of distillation against their definitions, their laws, their limits, bad input."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import mpmath
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-import kdtheory.objectives
+import kdtheory.logit_terms
 from kdtheory.divided_differences import log_normaliser, normaliser_gradient
 from kdtheory.objectives import (
     distillation_objective,
@@ -506,6 +507,31 @@ def test_objects_keep_their_own_answers(kind, case):
         assert_allclose(at.hessian, whole.hessian[index], rtol=1e-10, atol=1e3 * ROUNDING)
 
 
+@given(problems(), st.lists(trusts(), min_size=1, max_size=4))
+def test_blends_are_the_losses_at_the_trusts_between(case, shares):
+    ignored, followed = (case.objective(temperature=1.0, trust=trust) for trust in (0.0, 1.0))
+    blends = ignored.blends(followed, shares)
+    assert blends.n_objects == len(shares) * len(case.z)
+    at = blends.at(np.tile(case.z, (len(shares), 1)))
+    for j, share in enumerate(shares):
+        expected = case.at(temperature=1.0, trust=share)
+        own = slice(j * len(case.z), (j + 1) * len(case.z))
+        assert_allclose(at.values[own], expected.values, rtol=ROUNDING, atol=ROUNDING)
+        assert_allclose(at.gradient[own], expected.gradient, atol=ROUNDING)
+        product = blends.rows(own).at(case.z).hessian_product(case.v)
+        assert_allclose(product, expected.hessian_product(case.v), atol=ROUNDING)
+
+
+@given(problems(), trusts())
+def test_blends_of_other_labels_and_weights_are_the_means_of_the_losses(case, share):
+    n_classes = case.z.shape[1]
+    one = distillation_objective(case.y, n_classes=n_classes, sample_weight=case.sample_weight)
+    other = distillation_objective(case.teacher)
+    at = one.blends(other, [share]).at(case.z)
+    expected = (1 - share) * one.at(case.z).values + share * other.at(case.z).values
+    assert_allclose(at.values, expected, rtol=ROUNDING, atol=ROUNDING)
+
+
 def test_a_slice_of_objects_is_a_view():
     case = problem()
     objective = case.objective("printed")
@@ -659,7 +685,7 @@ def test_the_support_is_where_targets_have_weight():
 def test_many_hessians_are_taken_in_blocks(monkeypatch):
     case = problem()
     expected = case.at("exact").hessian_product(case.v)
-    monkeypatch.setattr(kdtheory.objectives, "KEPT", 3 * 4**2)
+    monkeypatch.setattr(kdtheory.logit_terms, "KEPT", 3 * 4**2)
     assert_allclose(case.at("exact").hessian_product(case.v), expected, atol=ROUNDING)
 
 
@@ -784,15 +810,28 @@ def test_logits_of_any_layout_are_taken():
     assert_array_equal(case.z, z)
 
 
-def test_arrays_given_are_left_as_they_are():
-    case = problem()
-    y, s = case.y.copy(), case.teacher.copy()
-    for regulariser in REGULARISERS:
-        at = case.at(regulariser)
-        assert_array_equal(at.gradient, at.gradient)
-        assert_array_equal(at.values, case.at(regulariser).values)
-    assert_array_equal(case.y, y)
-    assert_array_equal(case.teacher, s)
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_arrays_given_and_answers_are_left_as_they_are(order, temperature):
+    case = problem(temperature=temperature)
+    one_hot = np.eye(case.z.shape[1])[case.y]
+    case.y, case.teacher, case.z, case.v = (
+        np.array(array, order=order) for array in (one_hot, case.teacher, case.z, case.v)
+    )
+    copies = deepcopy(vars(case))
+    for objective in [*(case.objective(r) for r in REGULARISERS), squares(case)]:
+        at = objective.at(case.z)
+        found = [at.values, at.gradient, at.hessian_product(case.v), at.hessian]
+        answers = deepcopy(found)
+        # not even by questions to the same place in another order
+        again = objective.at(case.z)
+        for place in (at, again):
+            parts = [place.hessian, place.hessian_product(case.v), place.gradient, place.values]
+            for answer, part, held in zip(answers, parts[::-1], found, strict=True):
+                assert_array_equal(part, answer)
+                assert_array_equal(held, answer)
+    for name, copy in copies.items():
+        assert_array_equal(getattr(case, name), copy)
 
 
 # --- bad input
@@ -901,6 +940,31 @@ def test_logits_and_directions_of_another_kind_are_named(value, error, match):
 def test_bad_arguments_of_the_other_losses_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"temperature": 2.0}),
+        ({"temperature": 2.0}, {"temperature": 2.0}),
+        ({"temperature": 2.0, "trust": 1.0}, {"temperature": 2.0, "trust": 1.0}),
+        ({"regulariser": "exact", "trust": 1.0}, {}),
+        ({}, {"regulariser": "exact", "trust": 1.0}),
+        ({"regulariser": "printed"}, {"regulariser": "printed"}),
+        ({}, {"y": [0, 1, 1], "teacher": np.eye(2)[[0, 1, 1]]}),
+    ],
+)
+def test_objectives_without_blends_are_named(one, other):
+    whole = {"y": [0, 1], "teacher": GOOD_S}
+    objectives = [distillation_objective(**(whole | change)) for change in (one, other)]
+    with pytest.raises(ValueError, match="`other` must be a cross-entropy at T = 1 of the same ob"):
+        objectives[0].blends(objectives[1], [0.5])
+
+
+def test_squares_have_no_blends():
+    squares = multi_domain_objective([0, 1], GOOD_S)
+    with pytest.raises(ValueError, match="`other` must be a cross-entropy"):
+        squares.blends(squares, [0.5])
 
 
 def test_objectives_show_their_size():

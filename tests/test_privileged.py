@@ -322,6 +322,16 @@ def test_rows_outside_the_mask_may_be_nan(by_columns, cross_fit):
     assert np.isnan(distiller.answers_[~privileged]).all()
 
 
+@pytest.mark.parametrize("kind", [pd.DataFrame, sp.csr_array, sp.coo_array, sp.csc_matrix])
+def test_the_teacher_sees_the_rows_of_the_mask_in_matrices_of_any_kind(kind):
+    X, hidden, y = problem()
+    privileged = np.roll(half(90), 1)
+    distiller = PrivilegedDistiller(student=Recorder())
+    expected = clone(distiller).fit(X, y, hidden, privileged).answers_
+    found = distiller.fit(X, y, kind(hidden), privileged).answers_
+    assert_allclose(found, expected, atol=SOLVER)
+
+
 def test_labels_outside_the_mask_reach_the_student_only():
     X, hidden, y = problem()
     privileged = half(90)
@@ -573,7 +583,14 @@ def refit(error, match, *, X=None, y=None, params=None, **told):
         ({"X_privileged": np.ones((80, 2))}, ValueError, "`y` has 90, `X_privileged` has 80"),
         ({"sample_weight": -np.ones(90)}, ValueError, "`sample_weight` must be at least 0"),
         ({"y": np.zeros((90, 3))}, ValueError, "y should be a 1d array"),
+        ({"X_privileged": 1.0}, ValueError, "`y` has 90, `X_privileged` has 1"),
+        ({"X_privileged": np.array(1.0)}, ValueError, "`y` has 90, `X_privileged` has 1"),
         ({"y": np.zeros(80)}, ValueError, "`X` has 90, `y` has 80"),
+        (
+            {"y": 1.0, "params": {"student": DistilledRegressor()}},
+            ValueError,
+            "`X` has 90, `y` has 1",
+        ),
         (
             {"params": {"student": LogisticRegression()}},
             TypeError,

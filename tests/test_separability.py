@@ -500,20 +500,20 @@ def test_features_of_zeros_without_an_intercept_move_nothing():
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_large_problems_are_decided_by_one_feature(form, fit_intercept, monkeypatch):
     monkeypatch.setattr(kdtheory.separability, "SMALL", 0)
-    monkeypatch.setattr(kdtheory.separability, "PROGRAMME_NONZEROS", 0)
+    told = {"fit_intercept": fit_intercept, "largest_programme": 0}
     X, support, _ = next(overlapping(np.random.default_rng(6), 90, 3, 3))
     X = np.column_stack([np.ones(90), X, np.where(support[:, 1], 0.0, -np.arange(90.0) % 3)])
     # a soft object: below the others on a feature that would set class 0 apart without it
     X = np.vstack([np.column_stack([X, np.where(support[:, 0], -1.0, 1.0)]), [1, 0, 0, 0, 0, 2.0]])
     support = np.vstack([support, [True, False, True]])
-    found = recession_direction(form(X), support, fit_intercept=fit_intercept)
+    found = recession_direction(form(X), support, **told)
     assert found.found_by == "one feature"
     assert not found.maximal
     assert_array_equal(found.coef.any(axis=1), [False] * 4 + [True, False])
     assert_proves_itself(X, support, found)
     # a threshold elsewhere than 0 needs the intercept
     shifted = X + np.array([0, 0, 0, 0, 0.7, 0])
-    answer = optimum_existence(form(shifted), support, fit_intercept=fit_intercept)
+    answer = optimum_existence(form(shifted), support, **told)
     assert answer.verdict == ("none" if fit_intercept else "undecided")
 
 
@@ -546,11 +546,9 @@ def test_what_is_too_large_or_too_slow_is_undecided(monkeypatch):
     assert "the linear programme was not solved: Iteration limit" in answer.reason
     with pytest.raises(UndecidedError, match="was not solved"):
         recession_direction(X, support)
-    monkeypatch.setattr(kdtheory.separability, "PROGRAMME_NONZEROS", 0)
-    with pytest.raises(UndecidedError, match="of 1440 nonzeros is too large to be solved"):
-        recession_direction(X, support)
-    with pytest.raises(UndecidedError, match="of 1440 nonzeros is too large"):
-        recession_direction(sparse.csr_array(X), support)
+    for form in (np.asarray, sparse.csr_array):
+        with pytest.raises(UndecidedError, match="of 1440 nonzeros is too large to be solved"):
+            recession_direction(form(X), support, largest_programme=1439)
     assert recession_direction(X, support, scores=scores) is None
 
 
@@ -609,6 +607,13 @@ def test_what_the_programme_says_is_not_believed(separated, monkeypatch):
         ({"support": [[True], [False]]}, ValueError, r"`support` .* got none at index \(1\)"),
         ({"fit_intercept": 1}, TypeError, "`fit_intercept` must be True or False, got 1"),
         ({"penalised": "no"}, TypeError, "`penalised` must be True or False, got 'no'"),
+        ({"candidate": 5}, TypeError, "`candidate` must be a pair, got 5"),
+        ({"candidate": ([[1.0, 2.0]],)}, ValueError, r"`candidate` must be a pair, got 1 el"),
+        (
+            {"candidate": ([[1.0, 2.0]], [[1.0], [2.0, 3.0]])},
+            ValueError,
+            r"`candidate\[1\]` must be a rectangular array",
+        ),
         ({"candidate": ([[1.0]], [0.0])}, ValueError, r"`candidate\[0\]` must have shape \(1, 2\)"),
         (
             {"candidate": ([[1.0, 2.0]], [0.0, np.inf])},

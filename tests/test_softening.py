@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kdtheory._checks import check_simplex_points
-from kdtheory.softening import hardened, log_soften, soften
+from kdtheory.softening import hardened, log_soften, soften, soften_probabilities
 from kdtheory.testing import logits, simplex_points, temperatures
 
 EPS = np.finfo(np.float64).eps
@@ -21,6 +21,11 @@ MODERATE = temperatures(0.1, 1e3)
 def rounding(z, temperature):
     """Relative error of exp((z − max z)/T): the exponent is rounded, so its size counts."""
     return ULPS * (1 + np.ptp(z) / temperature)
+
+
+def log_of(p):
+    with np.errstate(divide="ignore"):
+        return np.log(p)
 
 
 def softmax_by_definition(z, temperature):
@@ -53,6 +58,17 @@ def test_log_soften_of_a_sure_class_keeps_its_digits(gap):
     with mpmath.workdps(400):
         expected = float(-mpmath.log1p(mpmath.exp(-mpmath.mpf(gap))))
     assert_allclose(log_soften([gap, 0.0])[0], expected, rtol=rounding([gap, 0.0], 1.0))
+
+
+@given(simplex_points(), temperatures(1e-3, 1e6))
+def test_softened_probabilities_are_their_powers_over_the_sum(p, temperature):
+    with mpmath.workdps(60):
+        powers = [mpmath.mpf(q) ** (1 / mpmath.mpf(temperature)) for q in p.tolist()]
+        expected = [float(power / mpmath.fsum(powers)) for power in powers]
+    found = soften_probabilities(log_of(p), temperature)
+    # logarithms up to 700 in size are rounded before they are divided
+    error = ULPS * (1 + np.abs(np.log(p[p > 0])).max() / temperature)
+    assert_allclose(found, expected, rtol=error, atol=TINY)
 
 
 # --- laws
@@ -101,6 +117,37 @@ def test_probabilities_are_their_own_softened_logarithms(p):
     assert_allclose(soften(np.log(p)), p, rtol=rounding(np.log(p), 1.0))
 
 
+@given(logits(max_spread=1e4), temperatures())
+def test_of_finite_logarithms_soften_and_soften_probabilities_are_the_same(z, temperature):
+    assert_array_equal(soften_probabilities(z, temperature), soften(z, temperature))
+
+
+@given(simplex_points(), temperatures())
+def test_impossible_classes_stay_so_and_do_not_touch_the_others(p, temperature):
+    found = soften_probabilities(log_of(p), temperature)
+    assert (found[p == 0] == 0).all()
+    # sums over more terms, zeros, may be added up in another order
+    others = soften_probabilities(np.log(p[p > 0]), temperature)
+    assert_allclose(found[p > 0], others, rtol=ULPS, atol=TINY)
+
+
+@given(simplex_points(boundary=False))
+def test_at_temperature_one_probabilities_are_kept(p):
+    assert_allclose(soften_probabilities(np.log(p)), p, rtol=rounding(np.log(p), 1.0))
+
+
+@given(simplex_points(), MODERATE, MODERATE)
+def test_temperatures_of_probabilities_multiply(p, first, second):
+    log_p = log_of(p)
+    with np.errstate(divide="ignore"):
+        twice = soften_probabilities(np.log(soften_probabilities(log_p, first)), second)
+    once = soften_probabilities(log_p, first * second)
+    kept = soften_probabilities(log_p, first) > TINY
+    assume((kept == (p > 0)).all())  # else the first rounds a class to 0 or to few digits
+    error = rounding(log_p[kept], first * second) + rounding(log_p[kept], first) * (1 + 1 / second)
+    assert_allclose(twice, once, rtol=error, atol=TINY)
+
+
 @given(logits(), temperatures(1e-3, 1e3))
 def test_soften_is_the_exponential_of_log_soften(z, temperature):
     p = soften(z, temperature)
@@ -138,7 +185,7 @@ def test_rows_are_softened_one_by_one(rows, temperature):
 def test_float32_is_kept_and_as_good_as_it_can_be(z, temperature):
     z32 = z.astype(np.float32)
     z64 = z32.astype(np.float64)
-    for function in (soften, log_soften):
+    for function in (soften, log_soften, soften_probabilities):
         answer = function(z32, temperature)
         assert answer.dtype == np.float32
         expected = function(z64, temperature)
@@ -153,7 +200,7 @@ def test_other_numbers_are_computed_in_float64(dtype):
     assert_array_equal(soften(z), soften([1.0, 0.0, 0.0]))
 
 
-@pytest.mark.parametrize("function", [soften, log_soften, hardened])
+@pytest.mark.parametrize("function", [soften, log_soften, hardened, soften_probabilities])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_argument_is_not_written_to(function, dtype):
     z = np.array([[1.0, 2.0, 3.0]], dtype=dtype)
@@ -242,7 +289,23 @@ def test_log_soften_is_minus_infinity_where_the_logarithm_is_out_of_range():
     assert log_soften(np.array([1e30, 0.0], dtype=np.float32), 1e-30)[1] == -np.inf
 
 
-@pytest.mark.parametrize("function", [soften, log_soften, hardened])
+def test_logarithms_hold_what_heat_brings_back():
+    # e^{-1000} is no number of float64
+    assert_allclose(soften_probabilities([0.0, -1e3], 1e3), soften([1.0, 0.0]), rtol=ULPS)
+
+
+@given(simplex_points())
+def test_hot_probabilities_tend_to_equal_shares_of_what_is_possible(p):
+    found = soften_probabilities(log_of(p), 1e300)
+    assert_allclose(found, (p > 0) / (p > 0).sum(), rtol=ULPS)
+
+
+def test_cold_probabilities_are_those_of_the_likeliest():
+    with np.errstate(all="raise"):
+        assert_array_equal(soften_probabilities([-np.inf, -1.0, -2.0], 1e-300), [0, 1, 0])
+
+
+@pytest.mark.parametrize("function", [soften, log_soften, hardened, soften_probabilities])
 def test_an_empty_batch_gives_an_empty_batch(function):
     assert function(np.empty((0, 3))).shape == (0, 3)
 
@@ -267,7 +330,22 @@ def test_bad_logits_are_named(function, logits, error, match):
         function(logits)
 
 
-@pytest.mark.parametrize("function", [soften, log_soften])
+@pytest.mark.parametrize(
+    ("log_probs", "error", "match"),
+    [
+        ([0.0, np.nan], ValueError, "`log_probs` must be finite or -inf, got nan"),
+        ([0.0, np.inf], ValueError, "`log_probs` must be finite or -inf, got inf"),
+        ([[-np.inf, -np.inf]], ValueError, "`log_probs` must be finite for at least one class"),
+        (1.0, ValueError, r"`log_probs` must have shape .* K at least 1, got shape \(\)"),
+        (["a", "b"], TypeError, r"`log_probs` must be an array of real numbers, got dtype <U1"),
+    ],
+)
+def test_bad_log_probabilities_are_named(log_probs, error, match):
+    with pytest.raises(error, match=match):
+        soften_probabilities(log_probs)
+
+
+@pytest.mark.parametrize("function", [soften, log_soften, soften_probabilities])
 @pytest.mark.parametrize(
     ("temperature", "error", "match"),
     [

@@ -27,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from kdtheory._checks import check_count, check_positive
+from kdtheory._checks import check_callable, check_count, check_pair, check_positive
 from kdtheory.classifiers import SoftmaxStudent
 from kdtheory.experiments.intervals import Interval, mean_interval, verdict
 from kdtheory.privileged import PrivilegedDistiller
@@ -171,7 +171,7 @@ def generalised_distillation(
     n_repetitions : int, default 40
         R, at least 2; the paper has 100.
     n_train : int, default 200
-        At least 2.
+        At least 20: with fewer a draw of one class alone, which cannot be learnt, is not rare.
     n_test : int, default 10 000
         At least 1; that of the paper's text. Its code has 1000.
     n_features : int, default 50
@@ -179,7 +179,7 @@ def generalised_distillation(
     penalties : (float, float), default (1e-4, 1e-2)
         ρ of the table, and another for the sensitivity to it; finite and positive.
     n_jobs : int, optional
-        Passed on to `joblib.Parallel`; by default that of joblib's context, or 1.
+        At least 1, or −1 for all cores; by default that of joblib's context, or 1.
     tell : callable, optional
         Called with the number of finished repetitions and R after each.
 
@@ -192,7 +192,7 @@ def generalised_distillation(
     ValueError
         If an argument is outside its range.
     TypeError
-        If an argument is not a number.
+        If an argument is not a number, or `tell` cannot be called.
 
     References
     ----------
@@ -201,10 +201,15 @@ def generalised_distillation(
     """
     check_count("seed", seed)
     n_repetitions = check_count("n_repetitions", n_repetitions, least=2)
-    check_count("n_train", n_train, least=2)
+    check_count("n_train", n_train, least=20)
     check_count("n_test", n_test, least=1)
     check_count("n_features", n_features, least=3)
-    small, large = (check_positive("penalties", penalty) for penalty in penalties)
+    pair = check_pair("penalties", penalties)
+    small, large = (check_positive("penalties", penalty) for penalty in pair)
+    if n_jobs is not None and n_jobs != -1:
+        check_count("n_jobs", n_jobs, least=1)
+    if tell is not None:
+        check_callable("tell", tell)
 
     draws = np.random.SeedSequence(seed).spawn(n_repetitions)
     one = delayed(_repetition)

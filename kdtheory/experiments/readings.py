@@ -28,7 +28,7 @@ notation: y = labels, S = true probabilities, g = student, λ = trust, R = numbe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,15 @@ from kdtheory.softening import log_soften
 from kdtheory.synthetic import SoftmaxData
 
 __all__ = [
+    "LEVEL",
     "PUBLISHED",
     "READINGS",
     "Published",
     "Reading",
     "adam_students",
     "judged",
+    "linear_logits",
+    "reading_settings",
     "scores",
 ]
 
@@ -52,6 +55,8 @@ Reals = NDArray[np.float64]
 
 ADAM_STEPS = (10, 30, 60, 100, 300)
 ADAM_RATE = 0.05
+ADAM_DECAYS = (0.9, 0.999)
+ADAM_OFFSET = 1e-8
 LEVEL = 0.05
 
 
@@ -266,10 +271,11 @@ def adam_students(train: SoftmaxData, trust: float) -> dict[str, tuple[Reals, Re
     blends = [(1 - w) * hard + w * train.S for hard in labels.values() for w in (0.0, trust)]
     # all students at once, and the objects last: what is summed over classes lies together
     targets = np.stack(blends).transpose(2, 0, 1).copy()  # (K, 4, m)
-    design = _with_constant(train.X)
+    design = np.column_stack([train.X, np.ones(len(train.X))])
     transposed = design.T.copy()
     coef = np.zeros((K, len(blends), design.shape[1]))
     mean, square = np.zeros_like(coef), np.zeros_like(coef)
+    first, second = ADAM_DECAYS
     found = {}
     for step in range(1, max(ADAM_STEPS) + 1):
         probs = coef @ transposed
@@ -277,10 +283,10 @@ def adam_students(train: SoftmaxData, trust: float) -> dict[str, tuple[Reals, Re
         np.exp(probs, out=probs)
         probs /= probs.sum(axis=0)
         gradient = (probs - targets) @ design / len(design)
-        mean += 0.1 * (gradient - mean)
-        square += 0.001 * (gradient**2 - square)
-        scale = np.sqrt(square / (1 - 0.999**step)) + 1e-8
-        coef = coef - ADAM_RATE * (mean / (1 - 0.9**step)) / scale
+        mean += (1 - first) * (gradient - mean)
+        square += (1 - second) * (gradient**2 - square)
+        scale = np.sqrt(square / (1 - second**step)) + ADAM_OFFSET
+        coef = coef - ADAM_RATE * (mean / (1 - first**step)) / scale
         if step in ADAM_STEPS:
             for j, kind in enumerate(labels):
                 found[f"{kind} {step}"] = coef[:, 2 * j].T, coef[:, 2 * j + 1].T
@@ -308,7 +314,7 @@ def scores(
 
     def pair(row: _Row, coef: Reals) -> tuple[float, float]:
         sample = samples[row.sample]
-        log_probs = log_soften(_with_constant(sample.X) @ coef)
+        log_probs = log_soften(linear_logits(sample.X, coef))
         classes = {"drawn": sample.y, "likeliest": sample.S.argmax(axis=1)}
         K = sample.S.shape[1]
         target = sample.S if row.target == "truth" else np.eye(K)[classes[row.target]]
@@ -321,6 +327,45 @@ def scores(
             *pair(recipe.with_teacher, students[recipe.with_teacher.fit][1]),
         ]
         for name, recipe in READINGS.items()
+    }
+
+
+def linear_logits(X: Reals, matrix: Reals) -> Reals:
+    """Logits [X, 1] W of a linear student.
+
+    Parameters
+    ----------
+    X : (m, n) ndarray
+    matrix : (n + 1, K) ndarray
+        The intercepts last.
+
+    Returns
+    -------
+    (m, K) ndarray
+    """
+    logits: Reals = X @ matrix[:-1] + matrix[-1]
+    return logits
+
+
+def reading_settings() -> dict[str, Any]:
+    """All that `adam_students` and `scores` hang on, as plain as JSON holds it.
+
+    Returns
+    -------
+    dict
+        Settings of Adam, and both rows by name of a reading.
+    """
+    return {
+        "adam": {
+            "steps": list(ADAM_STEPS),
+            "rate": ADAM_RATE,
+            "decays": list(ADAM_DECAYS),
+            "offset": ADAM_OFFSET,
+        },
+        "readings": {
+            name: [list(recipe.without), list(recipe.with_teacher)]
+            for name, recipe in READINGS.items()
+        },
     }
 
 
@@ -361,7 +406,3 @@ def judged(found: Mapping[str, Sequence[Sequence[float]]]) -> tuple[Reading, ...
             )
         )
     return tuple(readings)
-
-
-def _with_constant(X: Reals) -> Reals:
-    return np.column_stack([X, np.ones(len(X))])

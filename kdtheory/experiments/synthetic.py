@@ -18,9 +18,11 @@ the expected cross-entropy of every student is at least H(W), its expected accur
 notation: W, X, S, y = one draw of the generator, g = student, K = n_classes, R = n_draws
 """
 
+import platform
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ from kdtheory.classification import (
     distil_classification,
 )
 from kdtheory.divided_differences import normaliser_gradient
+from kdtheory.experiments.calibration import recalibration, top_label_error
 from kdtheory.experiments.intervals import Interval, mean_interval, verdict
 from kdtheory.experiments.readings import (
     PUBLISHED,
@@ -45,6 +48,8 @@ from kdtheory.experiments.readings import (
     Reading,
     adam_students,
     judged,
+    linear_logits,
+    reading_settings,
     scores,
 )
 from kdtheory.softening import log_soften, soften
@@ -86,8 +91,8 @@ MEAN_LOGITS = 6.0
 PRINTED_STARTS = 3  # of a loss that is not convex; they agree in every draw seen
 CONFIDENT = 0.9  # a student puts all the probability into one class, to the eye
 GROUPS = 15  # of the top-label error, as usual
-NEWTON_STEPS = 100
 CLOSE = 0.02  # accuracies alike: one standard error of 100 objects is 0.04
+PACKAGES = ("kdtheory", "numpy", "scipy")  # that compute a draw
 TRUSTS = np.linspace(0, 1, 21)
 TEMPERATURES = np.logspace(-1, 2, 31)
 
@@ -279,9 +284,11 @@ class SyntheticResult:
 
     Attributes
     ----------
-    seed, n_draws, n_objects, n_test, n_large : int
+    seed, n_draws, n_features, n_classes, n_objects, n_test, n_large : int
     trust : float
         λ of the students with a teacher.
+    confidence : float
+        0.9, above which `confident` counts.
     marginals : (R, K) ndarray
         Share of each class under each W: the mean of S over the large sample.
     mean_marginals : tuple of Interval
@@ -316,10 +323,13 @@ class SyntheticResult:
 
     seed: int
     n_draws: int
+    n_features: int
+    n_classes: int
     n_objects: int
     n_test: int
     n_large: int
     trust: float
+    confidence: float
     marginals: Reals
     mean_marginals: tuple[Interval, ...]
     qualities: tuple[Quality, ...]
@@ -451,7 +461,7 @@ def one_draw(seed: int, index: int) -> Draw:
         seen = {"bayes": train.S} | {s: fit.probabilities(train.X) for s, fit in fits.items()}
         printed = fits["printed"]
         students = adam_students(train, TRUST)
-        seen["hard labels"] = _softened(train.X, students["likeliest 300"][0])
+        seen["hard labels"] = soften(linear_logits(train.X, students["likeliest 300"][0]))
         students["optimum"] = _matrix(fits["without"]), _matrix(fits["with"])
         return Draw(
             index=index,
@@ -466,7 +476,10 @@ def one_draw(seed: int, index: int) -> Draw:
 
 
 def settings(seed: int, n_draws: int) -> dict[str, Any]:
-    """All that the numbers hang on but the versions of programs, as plain as JSON holds it.
+    """All that the numbers of a draw hang on, with the versions of the programs, as JSON has it.
+
+    Draws of other settings are of another law, or may differ in their last bits. What only judges
+    finished draws, such as the published row, is not in it: all are judged together at the end.
 
     Parameters
     ----------
@@ -489,7 +502,12 @@ def settings(seed: int, n_draws: int) -> dict[str, Any]:
         "temperature": TEMPERATURE,
         "students": list(STUDENTS),
         "rules": list(RULES),
-        "readings": list(READINGS),
+        "start_of_exact": MEAN_LOGITS,
+        "starts_of_printed": PRINTED_STARTS,
+        "confident": CONFIDENT,
+        "groups": GROUPS,
+        **reading_settings(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
 
 
@@ -540,11 +558,6 @@ def _fits(train: SoftmaxData, seed: int, index: int) -> dict[str, SoftmaxFit]:
         }
 
 
-def _softened(X: Reals, matrix: Reals) -> Reals:
-    probs: Reals = soften(X @ matrix[:-1] + matrix[-1])
-    return probs
-
-
 def _matrix(fit: SoftmaxFit) -> Reals:
     return np.vstack([fit.coef, fit.intercept])
 
@@ -565,7 +578,7 @@ def _quality(log_probs: Reals, sample: SoftmaxData) -> dict[str, float]:
     S = sample.S
     rows, chosen = np.arange(len(S)), log_probs.argmax(axis=1)
     expected = float(-(S * log_probs).sum(axis=1).mean())
-    slope, recalibrated = _recalibration(log_probs, S)
+    slope, recalibrated = recalibration(log_probs, S)
     return {
         "cross_entropy": float(-log_probs[rows, sample.y].mean()),
         "accuracy": float((chosen == sample.y).mean()),
@@ -574,54 +587,10 @@ def _quality(log_probs: Reals, sample: SoftmaxData) -> dict[str, float]:
         "kl": expected - float(entr(S).sum(axis=1).mean()),
         "calibration_slope": slope,
         "calibration_loss": expected - recalibrated,
-        "top_label_error": _top_label_error(np.exp(log_probs[rows, chosen]), S[rows, chosen]),
+        "top_label_error": top_label_error(
+            np.exp(log_probs[rows, chosen]), S[rows, chosen], n_groups=GROUPS
+        ),
     }
-
-
-def _recalibration(log_probs: Reals, S: Reals) -> tuple[float, float]:
-    """Slope β of softmax(β log g + α) nearest to S, and its expected cross-entropy.
-
-    Newton's method from β = 1, α = 0 on a convex function of K numbers; α of the last class is 0.
-    """
-    m, K = S.shape
-    L, truth = np.ascontiguousarray(log_probs.T), np.ascontiguousarray(S.T)  # (K, m): K is small
-
-    def softened(parameters: Reals) -> tuple[float, Reals]:
-        logits = parameters[0] * L
-        logits[:-1] += parameters[1:, None]
-        logits -= logits.max(axis=0)
-        probs = np.exp(logits)
-        total = probs.sum(axis=0)
-        return float((np.log(total) - (truth * logits).sum(axis=0)).mean()), probs / total
-
-    parameters = np.eye(K)[0]
-    value, probs = softened(parameters)
-    for _ in range(NEWTON_STEPS):
-        residuals = probs - truth
-        gradient = np.concatenate([[(residuals * L).sum()], residuals[:-1].sum(axis=1)]) / m
-        weighted = probs * L
-        centred = weighted - probs * weighted.sum(axis=0)
-        hessian = np.empty((K, K))
-        hessian[0, 0] = (centred * L).sum()
-        hessian[0, 1:] = hessian[1:, 0] = centred[:-1].sum(axis=1)
-        hessian[1:, 1:] = np.diag(probs[:-1].sum(axis=1)) - probs[:-1] @ probs[:-1].T
-        step = np.linalg.solve(hessian / m, -gradient)
-        decrement = float(-gradient @ step)
-        if decrement <= 1e-12 * value:  # twice the distance of the value from its minimum
-            break
-        length = 1.0
-        while softened(parameters + length * step)[0] > value - 0.25 * length * decrement:
-            length /= 2
-        parameters = parameters + length * step
-        value, probs = softened(parameters)
-    return float(parameters[0]), value
-
-
-def _top_label_error(confidence: Reals, right: Reals) -> float:
-    """Mean over groups of equal size, by confidence, of |mean confidence − mean of right|."""
-    groups = np.array_split(np.argsort(confidence, kind="stable"), GROUPS)
-    gaps = [abs(confidence[group].mean() - right[group].mean()) for group in groups]
-    return float(np.average(gaps, weights=[len(group) for group in groups]))
 
 
 def _result(seed: int, draws: Sequence[Draw]) -> SyntheticResult:
@@ -641,10 +610,13 @@ def _result(seed: int, draws: Sequence[Draw]) -> SyntheticResult:
     return SyntheticResult(
         seed=seed,
         n_draws=len(draws),
+        n_features=N_FEATURES,
+        n_classes=N_CLASSES,
         n_objects=N_OBJECTS,
         n_test=N_TEST,
         n_large=N_LARGE,
         trust=TRUST,
+        confidence=CONFIDENT,
         marginals=marginals,
         mean_marginals=tuple(mean_interval(column) for column in marginals.T),
         qualities=tuple(
@@ -703,7 +675,7 @@ def _first_draw(seed: int) -> FirstDraw:
             truth=train.S,
             without_teacher=fits["without"].probabilities(train.X),
             with_teacher=fits["with"].probabilities(train.X),
-            hard_labels=_softened(train.X, hard),
+            hard_labels=soften(linear_logits(train.X, hard)),
             figure_7=_trust_and_temperature(train, test),
         )
 

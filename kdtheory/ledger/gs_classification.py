@@ -27,9 +27,9 @@ GS_LINEAR = (
         tex=r"f = \arg\min_{f \in \mathcal F^*_{cl}} -\sum_i \sum_k y_i^k \log f_k(x_i^*)",
         verdict="true under a stated reading",
         correction=(
-            "The family of teachers cannot tell the labels apart without error. If it can, the "
-            "cross-entropy has no minimiser; logits that are free at each object, or separable "
-            "labels and a linear teacher, are such cases."
+            "The labels overlap: there is no direction of the family along which no loss rises and "
+            "some falls. Else the cross-entropy has no minimiser: logits that are free at each "
+            "object and separable labels are such cases, and so are labels that only touch."
         ),
         evidence=(
             Evidence(
@@ -41,6 +41,11 @@ GS_LINEAR = (
                 "property",
                 "whether a linear fit to separable labels has an optimum",
                 laws.labels_alone_have_no_optimum,
+            ),
+            Evidence(
+                "property",
+                "whether labels 0, 0, 0, 1, 1, 1 at x = 0, 1, 2, 2, 3, 4 have one",
+                laws.touching_labels_have_no_optimum,
             ),
             Evidence(
                 "property",

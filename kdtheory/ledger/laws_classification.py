@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import kv
 
 from kdtheory.classification import SeparableWarning, distil_classification
+from kdtheory.expansions import LogitObjective
 from kdtheory.ledger.evidence import Finding
 from kdtheory.ledger.numeric import small
 from kdtheory.ledger.oracles import (
@@ -32,7 +33,8 @@ from kdtheory.ledger.oracles import (
     simplex_rule,
 )
 from kdtheory.newton import gap_bound
-from kdtheory.objectives import LogitObjective, distillation_objective
+from kdtheory.objectives import distillation_objective
+from kdtheory.separability import recession_direction
 from kdtheory.softening import log_soften, soften
 from kdtheory.synthetic import make_softmax_data
 
@@ -61,6 +63,7 @@ __all__ = [
     "teacher_gives_an_optimum",
     "teacher_improves_both_expectations",
     "third_moment_is_bounded",
+    "touching_labels_have_no_optimum",
 ]
 
 Reals = NDArray[np.float64]
@@ -128,6 +131,13 @@ def labels_alone_have_no_optimum() -> Finding:
         X, W, y = _separable(rng, n_classes)
         exists.append(_labels_have_an_optimum(X, W, y))
     return Finding(any(exists), "labels that a linear rule gives without error, K = 2, 3, 4")
+
+
+def touching_labels_have_no_optimum() -> Finding:
+    """Two labels at one point, all others apart: no rule is free of error, yet no optimum."""
+    x, y = np.array([[0.0], [1.0], [2.0], [2.0], [3.0], [4.0]]), np.array([0, 0, 0, 1, 1, 1])
+    found = recession_direction(x, np.eye(2, dtype=bool)[y])
+    return Finding(found is None, "a direction of recession, up to rounding")
 
 
 def labels_that_overlap_have_an_optimum() -> Finding:

@@ -3,7 +3,7 @@ r"""A long experiment in a folder: every finished draw is kept, and a killed run
 ``config.json`` says what runs and with which versions, ``draws.jsonl`` has a line for each finished
 draw, written when it is ready, ``result.json`` and the figures come at the end, whole or not at
 all. A continued run ends with the bytes of an uninterrupted one: draws hang on nothing but the
-configuration, and floats come back from JSON as they went in.
+configuration, and floats come back from JSON as they went in. A folder has one process at a time.
 
 notation: none
 """
@@ -11,11 +11,16 @@ notation: none
 import hashlib
 import json
 import os
-import platform
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from kdtheory._checks import check_output_folder
 from kdtheory.experiments.synthetic import (
@@ -31,7 +36,6 @@ __all__ = ["FIGURES", "FILES", "summary", "synthetic_in_folder"]
 
 FILES = ("config.json", "draws.jsonl", "result.json")
 FIGURES = ("figure_4.svg", "figure_5.svg", "figure_6.svg", "figure_7.svg")
-PACKAGES = ("kdtheory", "numpy", "scipy")
 
 
 def synthetic_in_folder(
@@ -71,38 +75,41 @@ def synthetic_in_folder(
     ------
     ValueError
         If the folder cannot be written, or holds a run that is not to be continued, or one of
-        another configuration, or a damaged one; or if a number is outside its range.
+        another configuration, or a damaged one, or one that another process is at; or if a number
+        is outside its range.
     """
     folder = check_output_folder(name, out, (*FILES, *FIGURES))
-    packages = {package: version(package) for package in PACKAGES}
-    config = settings(seed, n_draws) | {
-        "versions": {"python": platform.python_version()} | packages
-    }
+    config = settings(seed, n_draws)
     mark = hashlib.sha256(json_text(config).encode()).hexdigest()[:16]
     log = folder / "draws.jsonl"
-    if any((folder / file).exists() for file in FILES):
-        if not resume:
-            msg = (
-                f"`{name}` must be a folder without a run, got '{out}', which holds one: continue "
-                "it with --resume"
+    write_files(name, folder, {})  # the folder itself, so that it can be locked
+    with _alone(name, folder):
+        if any((folder / file).exists() for file in FILES):
+            if not resume:
+                msg = (
+                    f"`{name}` must be a folder without a run, got '{out}', which holds one: "
+                    "continue it with --resume"
+                )
+                raise ValueError(msg)
+            _check_config(name, folder, config)
+        write_files(name, folder, {"config.json": json_text(config)})
+        done = _finished(name, log, mark, n_draws)
+        n_done = len({draw.index for draw in done})
+        tell(total=n_draws, completed=n_done, description="draws of W")
+        with log.open("a", encoding="utf-8", newline="\n") as lines:
+
+            def keep(draw: Draw) -> None:
+                record = {"config": mark, **vars(draw)}
+                lines.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+                lines.flush()  # the draw is kept even if this process is killed now
+                tell(advance=1)
+
+            result = experiment_of_gs_6_2(
+                seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep
             )
-            raise ValueError(msg)
-        _check_config(name, folder, config)
-    write_files(name, folder, {"config.json": json_text(config)})
-    done = _finished(name, log, mark, n_draws)
-    tell(total=n_draws, completed=len(done), description="draws of W")
-    with log.open("a", encoding="utf-8", newline="\n") as lines:
-
-        def keep(draw: Draw) -> None:
-            record = {"config": mark, **vars(draw)}
-            lines.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-            lines.flush()  # the draw is kept even if this process is killed now
-            tell(advance=1)
-
-        result = experiment_of_gs_6_2(seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep)
-    tell(description="figures")
-    contents = {"result.json": json_text({"config": config, "result": plain_data(result)})}
-    written = write_files(name, folder, contents | _figures(result))
+        tell(description="figures")
+        contents = {"result.json": json_text({"config": config, "result": plain_data(result)})}
+        written = write_files(name, folder, contents | _figures(result))
     return result, (folder / "config.json", log, *written)
 
 
@@ -137,6 +144,30 @@ def summary(result: SyntheticResult) -> str:
     return "\n".join(lines)
 
 
+@contextmanager
+def _alone(name: str, folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; a lock ends with its process, however that ends."""
+    if fcntl is None:
+        yield
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)  # the folder itself: no file is left behind
+    except OSError as error:
+        msg = f"`{name}` must be a folder that can be read, got '{folder}' ({error.strerror})"
+        raise ValueError(msg) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"`{name}` must be a folder that no other process is at, got '{folder}'"
+            raise ValueError(msg) from None
+        except OSError:  # a file system that knows no locks, such as some in networks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse to continue what another configuration began."""
     path = folder / "config.json"
@@ -154,7 +185,7 @@ def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
         if there.get(key) != config.get(key):
             msg = (
                 f"`{name}` must hold a run of the same configuration, got '{folder}', where "
-                f"`{key}` is {there.get(key)!r}, not {config.get(key)!r}"
+                f"`{key}` is {reprlib.repr(there.get(key))}, not {reprlib.repr(config.get(key))}"
             )
             raise ValueError(msg)
 
@@ -206,8 +237,10 @@ def _figures(result: SyntheticResult) -> dict[str, str]:
     pictures["figure_7"] = (
         plotting.right_class_probability(seven.trusts, seven.temperatures, seven.right[1]),
         "Probability of the right class against temperature and trust",
-        "Heat map for the test object of median confidence: the probability falls to one third as "
-        "the temperature grows, and hardly changes with the trust.",
+        "Heat map for the test object of median confidence: the probability lies between "
+        f"{seven.right[1, :, 0].min():.2f} and {seven.right[1, :, 0].max():.2f} at the lowest "
+        f"temperature, whatever the trust, and between {seven.right[1, :, -1].min():.2f} and "
+        f"{seven.right[1, :, -1].max():.2f} at the highest.",
     )
     return {
         f"{name}.svg": plotting.to_svg(figure, name=name, title=title, description=described)
