@@ -16,7 +16,7 @@ module                         object
 `selection`, `evidence`        trust by leave-one-out; noise levels by marginal likelihood
 `streaming`, `distributed`     the same for files larger than memory, and on a Dask cluster
 `domains`                      MD: distillation from a strong domain to a weak one
-`objectives`                   (3), (11), (14), (15) and MD's loss, with their derivatives
+`objectives`, `expansions`     (3), (11), (14), (15) and MD's loss, with their derivatives
 `separability`                 whether a linear student has an optimum, with a proof
 `newton`, `classification`     the optimal linear student of (14), with a certificate
 `estimators`, `classifiers`    DistilledRegressor, -CV and SoftmaxStudent for scikit-learn

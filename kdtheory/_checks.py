@@ -184,7 +184,8 @@ def check_labels(name: str, value: ArrayLike, *, n_classes: int | None = None) -
         raise ValueError(msg)
     labels = _as_array(name, value)
     if labels.size == 0:  # an empty list has the type float64
-        msg = f"`{name}` must not be empty, got shape {labels.shape}"
+        rule = "must have shape (m,) with m at least 1"
+        msg = f"`{name}` {rule}, got an empty array of shape {labels.shape}"
         raise ValueError(msg)
     if labels.dtype.kind not in "iu":
         msg = f"`{name}` must be class numbers of an integer type, got dtype {labels.dtype}"
@@ -332,8 +333,8 @@ def check_number_between(name: str, value: Any, least: float, most: float) -> fl
     return number
 
 
-def check_count(name: str, value: Any, *, least: int = 0) -> int:
-    """One integer that is at least `least`."""
+def check_count(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
+    """One integer that is at least `least`, and at most `most` if that is given."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -342,6 +343,9 @@ def check_count(name: str, value: Any, *, least: int = 0) -> int:
     count = int(value)
     if count < least:
         msg = f"`{name}` must be at least {least}, got {count}"
+        raise ValueError(msg)
+    if most is not None and count > most:
+        msg = f"`{name}` must be at most {most}, got {_shown(count)}"
         raise ValueError(msg)
     return count
 
@@ -462,11 +466,12 @@ def check_lengths_agree(**arrays: Sized) -> int:
 
 def check_row_order(name: str, value: Any, other_name: str, other: Any) -> None:
     """Rows in the order of another table, if the indexes of both hold the same distinct labels."""
-    index, wanted = getattr(value, "index", None), getattr(other, "index", None)
+    index: Any = getattr(value, "index", None)
+    wanted: Any = getattr(other, "index", None)
     if not (hasattr(index, "is_unique") and hasattr(wanted, "is_unique")):  # lists have one too
         return
     ours, theirs = list(index), list(wanted)
-    if ours == theirs or len(ours) != len(theirs) or not (index.is_unique and wanted.is_unique):
+    if ours == theirs or not (index.is_unique and wanted.is_unique):
         return
     if set(ours) == set(theirs):
         at = next(i for i, label in enumerate(ours) if label != theirs[i])

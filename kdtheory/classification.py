@@ -663,7 +663,7 @@ class _Task:
         # the coefficients are rounded, which moves the logits along a direction of the features
         coef, intercept = self.in_columns_of_X(found.theta)
         moved = 2 * EPS * (np.abs(intercept) + np.abs(self.shift) @ np.abs(coef)).max()
-        gap = found.gap + self.rounding * moved**2 if self.bounded else np.nan
+        gap = float(found.gap + self.rounding * moved**2) if self.bounded else np.nan
         exists = end.existence is None or end.existence.verdict != "none"
         return Certificate(
             gradient_norm=float(np.hypot(norm(of_features), norm(of_intercept))),

@@ -355,11 +355,12 @@ def _numbered(y: NDArray[Any], classes: ArrayLike | None) -> tuple[NDArray[Any],
 
 def _source(random_state: Any) -> np.random.RandomState:
     try:
-        return check_random_state(random_state)
+        source: np.random.RandomState = check_random_state(random_state)
     except ValueError:
         rule = "None, an integer from 0 to 2**32 - 1 or a RandomState"
         msg = f"`random_state` must be {rule}, got {random_state!r}"
         raise ValueError(msg) from None
+    return source
 
 
 def _require_every_class(classes: NDArray[Any], support: NDArray[np.bool_]) -> None:

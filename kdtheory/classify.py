@@ -42,7 +42,8 @@ Reals = NDArray[np.float64]
 
 FILES = ("coefficients.json", "coefficients.csv", "predictions.csv", "confusion.svg")
 PACKAGES = ("kdtheory", "numpy", "scipy")
-LARGE = 2**31  # bytes of numbers that are read, at most: the fit takes a few times as many
+LARGE = 2**31  # bytes of the numbers that are read, and of those that the fit holds, at most
+HELD = 8  # numbers for each object and class that the fit holds: logits, gradients, their products
 LARGEST = 1e150  # number whose square, and the sum of many of these, a double holds
 ROUNDED = 1e-3  # by how much the sum of probabilities may differ from 1: those of a few digits
 EXACT = 1e-6  # the same where nothing needs to be told: those of single precision
@@ -138,7 +139,8 @@ def classification_of_file(
     rule : {"softmax", "mean"}, default "softmax"
         How logits become probabilities, see `SoftmaxFit.probabilities`.
     large : int, default 2**31
-        Bytes of numbers above which a file is refused.
+        Bytes of numbers above which a file is refused: of those that are read, and of those
+        that the fit holds, which are 8 for each row and class, and the features.
     tell : callable, optional
         Called with `description`, `total` and `completed`, as rich's progress bars are.
 
@@ -407,7 +409,12 @@ def _read(
         target = table.roles["target"]
         msg = f"column {target!r} must hold at least two classes, got only {classes[0]!r}"
         raise ValueError(msg)
-    _require_room(table, m, len(table.names) + len(classes), large)
+    if 8 * m * (len(table.names) + HELD * len(classes)) > large:
+        msg = (
+            f"`path` must be fitted within {large / 2**30:g} GiB, got {m} rows of {len(classes)} "
+            f"classes in '{table.path}': join classes, or take a sample"
+        )
+        raise ValueError(msg)
     told = []
     if numbers and any("." in name or "e" in name for name in classes):
         told.append(

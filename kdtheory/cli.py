@@ -58,6 +58,10 @@ def main() -> None:
         code = 2
     except typer.Abort:
         code = 130
+    except MemoryError as error:
+        detail = f" ({words})" if (words := " ".join(str(error).split())) else ""
+        typer.echo(f"kdtheory: there is not enough memory for this{detail}", err=True)
+        code = 2
     except OSError as error:  # a closed pipe has ended the program before
         with suppress(OSError):  # stderr may be as full
             typer.echo(f"kdtheory: stdout or a file failed ({error.strerror})", err=True)
@@ -345,13 +349,13 @@ def classify(
     _print_result(result, written, as_json=as_json)
 
 
-def _integer(name: str, text: str, *, least: int = 0) -> int:
+def _integer(name: str, text: str, *, least: int = 0, most: int | None = None) -> int:
     try:
         value = int(text)
     except ValueError:
         msg = f"`{name}` must be an integer, got {text!r}"
         raise ValueError(msg) from None
-    return check_count(name, value, least=least)
+    return check_count(name, value, least=least, most=most)
 
 
 def _number(name: str, text: str) -> float:
@@ -404,15 +408,16 @@ def experiment_synthetic(
     """Fit students without and with the teacher over draws of W, and judge the differences."""
     start = time.perf_counter()
     with _bad_input((ValueError, TypeError)):
-        seed_number, n_draws = _integer("--seed", seed), _integer("--draws", draws, least=2)
         n_jobs = -1 if jobs.strip() == "-1" else _integer("--jobs", jobs, least=1)
         if resume and out is None:
             msg = "`--resume` needs the folder of a run, `--out`"
             raise ValueError(msg)
         with _progress(total=None, counted=True) as tell:
             from kdtheory import experiment_folder
-            from kdtheory.experiments.synthetic import experiment_of_gs_6_2
+            from kdtheory.experiments.synthetic import MOST_DRAWS, experiment_of_gs_6_2
 
+            seed_number = _integer("--seed", seed)
+            n_draws = _integer("--draws", draws, least=2, most=MOST_DRAWS)
             written: Sequence[Path] = ()
             if out is None:
                 tell(total=n_draws, description="draws of W")

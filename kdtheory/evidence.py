@@ -35,7 +35,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kdtheory._checks import check_in_unit_interval, check_nonnegative, check_positive
+from kdtheory._checks import (
+    check_flag,
+    check_in_unit_interval,
+    check_nonnegative,
+    check_positive,
+)
 from kdtheory.least_squares import ROWS, RankWarning, row_sums, weighted_least_squares
 from kdtheory.selection import PathStatistics, Rows, checked_rows, require_finite_features
 

@@ -1,9 +1,10 @@
 r"""A long experiment in a folder: every finished draw is kept, and a killed run is continued.
 
 ``config.json`` says what runs and with which versions, ``draws.jsonl`` has a line for each finished
-draw, written when it is ready, ``result.json`` and the figures come at the end, whole or not at
-all. A continued run ends with the bytes of an uninterrupted one: draws hang on nothing but the
-configuration, and floats come back from JSON as they went in. A folder has one process at a time.
+draw, written when it is ready and sealed with a digest, ``result.json`` and the figures come at the
+end, whole or not at all. A continued run ends with the bytes of an uninterrupted one: draws hang on
+nothing but the configuration, and floats come back from JSON as they went in. A folder has one
+process at a time.
 
 notation: none
 """
@@ -35,6 +36,7 @@ from kdtheory.files import json_text, plain_data, write_files
 __all__ = ["FIGURES", "FILES", "summary", "synthetic_in_folder"]
 
 FILES = ("config.json", "draws.jsonl", "result.json")
+SEAL = b'{"digest": "%s", '  # how a line begins; the digest is of all after it
 FIGURES = ("figure_4.svg", "figure_5.svg", "figure_6.svg", "figure_7.svg")
 
 
@@ -75,8 +77,10 @@ def synthetic_in_folder(
     ------
     ValueError
         If the folder cannot be written, or holds a run that is not to be continued, or one of
-        another configuration, or a damaged one, or one that another process is at; or if a number
-        is outside its range.
+        another configuration, or a damaged one, or one that another process is at, or something
+        else than regular files under their names; or if a number is outside its range.
+    TypeError
+        If a number is not an integer.
     """
     folder = check_output_folder(name, out, (*FILES, *FIGURES))
     config = settings(seed, n_draws)
@@ -84,6 +88,7 @@ def synthetic_in_folder(
     log = folder / "draws.jsonl"
     write_files(name, folder, {})  # the folder itself, so that it can be locked
     with _alone(name, folder):
+        _require_regular(name, folder)
         if any((folder / file).exists() for file in FILES):
             if not resume:
                 msg = (
@@ -96,17 +101,17 @@ def synthetic_in_folder(
         done = _finished(name, log, mark, n_draws)
         n_done = len({draw.index for draw in done})
         tell(total=n_draws, completed=n_done, description="draws of W")
-        with log.open("a", encoding="utf-8", newline="\n") as lines:
+        with _usable(name, folder):
+            log.touch()
 
-            def keep(draw: Draw) -> None:
-                record = {"config": mark, **vars(draw)}
-                lines.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-                lines.flush()  # the draw is kept even if this process is killed now
-                tell(advance=1)
+        def keep(draw: Draw) -> None:
+            line = _sealed({"config": mark, **vars(draw)})
+            # closed after each line: the draw is kept even if this process is killed now
+            with _usable(name, folder), log.open("ab") as lines:
+                lines.write(line)
+            tell(advance=1)
 
-            result = experiment_of_gs_6_2(
-                seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep
-            )
+        result = experiment_of_gs_6_2(seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep)
         tell(description="figures")
         contents = {"result.json": json_text({"config": config, "result": plain_data(result)})}
         written = write_files(name, folder, contents | _figures(result))
@@ -168,54 +173,94 @@ def _alone(name: str, folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def _usable(name: str, folder: Path) -> Iterator[None]:
+    """Tell of a failing disk as of the folder that is on it."""
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"`{name}` must be a folder whose files can be read and written, got '{folder}' "
+            f"({error.strerror})"
+        )
+        raise ValueError(msg) from error
+
+
+def _require_regular(name: str, folder: Path) -> None:
+    """Refuse pipes and devices, which may have no end, and links to them or to nothing."""
+    for path in (folder / file for file in FILES):
+        with _usable(name, folder):
+            good = path.is_file() or not os.path.lexists(path)
+        if not good:
+            msg = f"`{name}` must hold regular files, got '{path}', which is not one"
+            raise ValueError(msg)
+
+
 def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse to continue what another configuration began."""
     path = folder / "config.json"
+    if not path.exists():
+        msg = f"`{name}` must hold config.json beside its draws or result, got '{folder}'"
+        raise ValueError(msg)
+    with _usable(name, folder):
+        text = path.read_bytes()
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = json.loads(text)
         if not isinstance(there, dict):
             raise TypeError
-    except FileNotFoundError:
-        msg = f"`{name}` must hold config.json beside its draws or result, got '{folder}'"
-        raise ValueError(msg) from None
-    except (ValueError, TypeError):
+        json_text(there)  # numbers that are not finite are no JSON, though they are read
+    except (ValueError, TypeError, RecursionError):
         msg = f"`{name}` must hold the config.json of a run, got '{path}', which is damaged"
         raise ValueError(msg) from None
     for key in (*config, *there):
-        if there.get(key) != config.get(key):
+        # as texts: to == also True is 1
+        if json.dumps(there.get(key)) != json.dumps(config.get(key)):
             msg = (
                 f"`{name}` must hold a run of the same configuration, got '{folder}', where "
-                f"`{key}` is {reprlib.repr(there.get(key))}, not {reprlib.repr(config.get(key))}"
+                f"`{reprlib.repr(key)[1:-1]}` is {reprlib.repr(there.get(key))}, not "
+                f"{reprlib.repr(config.get(key))}"
             )
             raise ValueError(msg)
+
+
+def _sealed(record: Mapping[str, Any]) -> bytes:
+    """A line that begins with the digest of its rest."""
+    rest = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()[1:]
+    return SEAL % _digest(rest) + rest + b"\n"
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:16].encode()
 
 
 def _finished(name: str, log: Path, mark: str, n_draws: int) -> list[Draw]:
     """Draws of the log, whose torn last line is cut off."""
     if not log.exists():
         return []
-    text = log.read_bytes()
-    whole = text.rfind(b"\n") + 1
-    if whole < len(text):
-        with log.open("r+b") as file:
-            file.truncate(whole)
+    with _usable(name, log.parent):
+        text = log.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            with log.open("r+b") as file:
+                file.truncate(whole)
+    length = len(SEAL % _digest(b""))
     draws = []
     for number, line in enumerate(text[:whole].splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            owner = record.pop("config")
-            draw = Draw(**record)
-            in_range = draw.index in range(n_draws)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            msg = f"`{name}` must hold whole draws, got '{log}', whose line {number} is damaged"
-            raise ValueError(msg) from None
-        if owner != mark or not in_range:
+        seal, rest = line[:length], line[length:]
+        if seal != SEAL % _digest(rest):  # what follows is as it was written
+            msg = (
+                f"`{name}` must hold whole draws, got '{log}', whose line {number} is damaged: "
+                "if it is deleted, its draw alone is done again"
+            )
+            raise ValueError(msg)
+        record = json.loads(b"{" + rest)
+        if record.pop("config") != mark or record["index"] not in range(n_draws):
             msg = (
                 f"`{name}` must hold draws of the same configuration, got '{log}', whose line "
                 f"{number} is of another"
             )
             raise ValueError(msg)
-        draws.append(draw)
+        draws.append(Draw(**record))
     return draws
 
 

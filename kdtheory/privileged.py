@@ -19,17 +19,20 @@ notation: X* = X_privileged, I = privileged, T = temperature, s = answers_, m = 
 K = number of classes
 """
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -37,9 +40,12 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from kdtheory._checks import (
     check_count,
+    check_label_kind,
     check_lengths_agree,
     check_mask,
+    check_not_masked,
     check_positive,
+    check_row_order,
     check_sample_weight,
     check_simplex_points,
 )
@@ -47,6 +53,9 @@ from kdtheory.classifiers import SoftmaxStudent
 from kdtheory.softening import soften_probabilities
 
 __all__ = ["PrivilegedDistiller"]
+
+# answers of a fitted teacher for features and their labels
+_Ask = Callable[[Any, Any, NDArray[Any]], NDArray[np.float64]]
 
 
 def _student_has(method: str) -> Callable[[Any], bool]:
@@ -67,7 +76,8 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
     teacher : estimator, optional
         A classifier with probabilities, or a regressor if the student is one; a clone is fitted. By
         default ``SoftmaxStudent(l2=1.0)``, logistic regression, or ``LinearRegression()``. A
-        teacher that is fitted already goes into ``sklearn.frozen.FrozenEstimator``.
+        teacher that is fitted already goes into ``sklearn.frozen.FrozenEstimator``, without
+        `cross_fit`.
     student : estimator, optional
         Its `fit` must take `teacher`, the answers, and `privileged`, as those of `SoftmaxStudent`
         and `DistilledRegressor` do, or the last step of a `Pipeline`. The trust in the teacher is
@@ -81,7 +91,8 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         Answer for each object with a teacher that has not seen its label: clones are fitted to
         all privileged objects but one fold. An integer k means k folds without shuffling,
         stratified by class in classification. A class that the rest of a fold lacks has
-        probability 0 in the answers for it.
+        probability 0 in the answers for it, with a warning. A splitter must leave out each
+        privileged object once, and is not told of groups.
     privileged_columns : sequence of int or str, optional
         Columns of X for the teacher alone, by position or by name (in a data frame). In `predict`
         and the other methods X has either all columns, of which these are dropped unseen, or only
@@ -188,8 +199,20 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         TypeError
             If the student cannot be taught, the teacher has no probabilities, or `sample_weight`
             is given and one of them does not take it.
+
+        Warns
+        -----
+        RuntimeWarning
+            If `cross_fit` leaves a teacher without an object of some class.
         """
-        student, teacher = self._student(), self._teacher()
+        check_not_masked(X=X, y=y, X_privileged=X_privileged)
+        check_row_order("X_privileged", X_privileged, "X", X)
+        student = _estimator("student", self._student())
+        teacher = _estimator("teacher", self._teacher())
+        if self.cross_fit is not None and isinstance(_last_step(teacher), FrozenEstimator):
+            msg = "`cross_fit` must be None with a frozen teacher, which has seen every label"
+            raise ValueError(msg)
+        check_label_kind("y", y)
         names = {name: _fit_keyword("student", student, name) for name in ("teacher", "privileged")}
         X, y = validate_data(self, _indexable(X), y, skip_check_array=True)
         own, seen = self._views(X, X_privileged)
@@ -215,18 +238,17 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         if is_classifier(student):
             classes = np.unique(y)
             answers = np.full((m, len(classes)), np.nan)
-            log_probs, known = self._log_probs(teacher, features, y[rows], weights)
-            answers[rows] = _softened(log_probs, known, classes, self.temperature_)
+            ask: _Ask = partial(
+                _class_probabilities, classes=classes, temperature=self.temperature_
+            )
         else:
             answers = np.full(y.shape, np.nan)
-            predicted = np.asarray(self._answers(teacher, "predict", features, y[rows], weights))
-            if predicted.shape[:1] != rows.shape or predicted.size != y[rows].size:
-                msg = f"`teacher` must answer with shape {y[rows].shape}, got {predicted.shape}"
-                raise ValueError(msg)
-            answers[rows] = predicted.reshape(y[rows].shape)
-
+            ask = _predictions
         taught = {names["teacher"]: answers, names["privileged"]: inside}
-        self.student_ = clone(student).fit(own, y, **taught, **student_weight)
+        # what is passed on has the names of `fit`, not those that were requested
+        with config_context(enable_metadata_routing=False):
+            answers[rows] = self._answers(teacher, ask, features, y[rows], weights)
+            self.student_ = clone(student).fit(own, y, **taught, **student_weight)
         self.answers_ = answers
         self.n_privileged_ = len(rows)
         return self
@@ -270,7 +292,9 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Student's score, as accuracy or R², at the labels y; X as for `predict`."""
         check_is_fitted(self)
-        return float(self.student_.score(self._own(X), y, sample_weight=sample_weight))
+        check_not_masked(y=y)
+        with config_context(enable_metadata_routing=False):
+            return float(self.student_.score(self._own(X), y, sample_weight=sample_weight))
 
     def _asked(self, method: str, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
@@ -308,6 +332,7 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
 
     def _own(self, X: Any) -> Any:
         """Columns of the student; which are there is read from names, or else from the number."""
+        check_not_masked(X=X)
         if not self._privileged:
             return X
         X = _indexable(X)
@@ -320,37 +345,40 @@ class PrivilegedDistiller(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         kept = [place for place in range(X.shape[-1]) if place not in dropped]
         return _columns(X, kept)
 
-    def _log_probs(
-        self, teacher: Any, features: Any, y: NDArray[Any], weights: dict[str, NDArray[np.float64]]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Logarithms of the teacher's probabilities, and the labels of their columns."""
-        method = _probabilities_of(teacher)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a log of 0; nan is found below
-            answers = np.asarray(self._answers(teacher, method, features, y, weights))
-            log_probs = np.log(answers) if method == "predict_proba" else answers
-        known = np.unique(y) if self.cross_fit is not None else self.teacher_.classes_
-        if log_probs.shape != (len(y), len(known)):
-            msg = f"`teacher` must answer with shape {(len(y), len(known))}, got {log_probs.shape}"
-            raise ValueError(msg)
-        with np.errstate(under="ignore"):
-            check_simplex_points("teacher", np.exp(log_probs))
-        return log_probs, known
-
     def _answers(
         self,
         teacher: Any,
-        method: str,
+        ask: _Ask,
         features: Any,
         y: NDArray[Any],
         weights: dict[str, NDArray[np.float64]],
-    ) -> Any:
+    ) -> NDArray[np.float64]:
         """What a teacher says who was fitted to all privileged objects, or without the fold."""
         self.__dict__.pop("teacher_", None)
         if self.cross_fit is None:
             self.teacher_ = clone(teacher).fit(features, y, **weights)
-            return getattr(self.teacher_, method)(features)
-        folds = _splitter(self.cross_fit, len(y), stratified=method != "predict")
-        return cross_val_predict(teacher, features, y, cv=folds, method=method, params=weights)
+            return ask(self.teacher_, features, y)
+        parts, order = [], []
+        for kept, left_out in _folds(
+            self.cross_fit, features, y, stratified=ask is not _predictions
+        ):
+            cut = {name: weight[kept] for name, weight in weights.items()}
+            fold_teacher = clone(teacher).fit(_rows(features, kept), y[kept], **cut)
+            parts.append(ask(fold_teacher, _rows(features, left_out), y[left_out]))
+            order.append(left_out)
+        return np.concatenate(parts)[np.argsort(np.concatenate(order))]
+
+
+def _estimator(role: str, estimator: Any) -> Any:
+    if isinstance(estimator, type) or not (
+        hasattr(estimator, "fit") and hasattr(estimator, "__sklearn_tags__")
+    ):
+        msg = f"`{role}` must be an estimator of scikit-learn, got {estimator!r}"
+        raise TypeError(msg)
+    if isinstance(estimator, Pipeline) and not estimator.steps:
+        msg = f"`{role}` must have at least one step, got {estimator!r}"
+        raise ValueError(msg)
+    return estimator
 
 
 def _indexable(features: Any) -> Any:
@@ -390,32 +418,79 @@ def _probabilities_of(teacher: Any) -> str:
     raise TypeError(msg)
 
 
-def _softened(
-    log_probs: NDArray[Any], known: NDArray[Any], classes: NDArray[Any], temperature: float
+def _predictions(teacher: Any, features: Any, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Answers of a fitted regressor, in the shape of the labels."""
+    predicted = np.asarray(teacher.predict(features))
+    # a single output may come as a vector or as a column
+    if predicted.shape[:1] != y.shape[:1] or predicted.size != y.size:
+        msg = f"`teacher` must answer with shape {y.shape}, got {predicted.shape}"
+        raise ValueError(msg)
+    return predicted.reshape(y.shape)
+
+
+def _class_probabilities(
+    teacher: Any, features: Any, y: NDArray[Any], *, classes: NDArray[Any], temperature: float
 ) -> NDArray[np.float64]:
     """Columns for all classes, at the temperature; what is impossible stays so at each of them."""
+    method = _probabilities_of(teacher)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a log of 0; nan is found below
+        given = np.asarray(getattr(teacher, method)(features))
+        log_probs = np.log(given) if method == "predict_proba" else given
+    known = teacher.classes_
+    if log_probs.shape != (len(y), len(known)):
+        msg = f"`teacher` must answer with shape {(len(y), len(known))}, got {log_probs.shape}"
+        raise ValueError(msg)
+    with np.errstate(under="ignore"):
+        check_simplex_points("teacher", np.exp(log_probs))
     if not np.isin(known, classes).all():
         msg = f"`teacher` must know classes of `y` only, got {known[~np.isin(known, classes)][0]!r}"
         raise ValueError(msg)
-    answers = np.zeros((len(log_probs), len(classes)))
+    answers = np.zeros((len(y), len(classes)))
     softened = soften_probabilities(log_probs.astype(np.float64), temperature)
     answers[:, np.searchsorted(classes, known)] = softened
     return answers
 
 
-def _splitter(cross_fit: Any, n_rows: int, *, stratified: bool) -> Any:
-    if not isinstance(cross_fit, str) and hasattr(cross_fit, "split"):
-        return cross_fit
-    n_folds = check_count("cross_fit", cross_fit, least=2)
-    if n_folds > n_rows:
-        msg = f"`cross_fit` must be at most the {n_rows} privileged object(s), got {n_folds}"
+def _folds(
+    cross_fit: Any, features: Any, y: NDArray[Any], *, stratified: bool
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Objects on which the teacher is fitted and those that it answers, fold by fold."""
+    if isinstance(cross_fit, str) or not hasattr(cross_fit, "split"):
+        n_folds = check_count("cross_fit", cross_fit, least=2)
+        most, which = len(y), ""
+        if stratified:
+            most, which = int(np.unique(y, return_counts=True)[1].max()), " of the largest class"
+        if n_folds > most:
+            msg = (
+                f"`cross_fit` must be at most the {most} privileged object(s){which}, got {n_folds}"
+            )
+            raise ValueError(msg)
+        cross_fit = StratifiedKFold(n_folds) if stratified else KFold(n_folds)
+    try:
+        folds = list(cross_fit.split(features, y))
+        answered = np.concatenate([left_out for _, left_out in folds])
+    except (TypeError, ValueError) as error:
+        given = f"got {type(cross_fit).__name__}, which says: {error}"
+        msg = f"`cross_fit` must split {len(y)} privileged object(s) without groups, {given}"
+        raise ValueError(msg) from None
+    times = np.bincount(answered, minlength=len(y))
+    if not (times == 1).all():
+        at = int(np.argmax(times != 1))
+        given = f"got {times[at]} time(s) for number {at} by {type(cross_fit).__name__}"
+        msg = f"`cross_fit` must leave out each privileged object once, {given}"
         raise ValueError(msg)
-    return StratifiedKFold(n_folds) if stratified else KFold(n_folds)
+    if stratified:
+        lost = {label for kept, _ in folds for label in np.setdiff1d(y, y[kept]).tolist()}
+        if lost:
+            msg = f"`cross_fit` leaves a teacher without the class {min(lost)!r}, to which its "
+            warnings.warn(msg + "answers give no probability", RuntimeWarning, stacklevel=4)
+    return folds
 
 
 def _places(columns: Any, n_columns: int, names: list[str]) -> list[int]:
     """Positions of the privileged columns, in the order given; some must be left."""
-    if isinstance(columns, str) or not isinstance(columns, Iterable):
+    # an iterator would be empty at the next fit
+    if isinstance(columns, str | Iterator) or not isinstance(columns, Iterable):
         msg = f"`privileged_columns` must be a sequence of columns, got {columns!r}"
         raise TypeError(msg)
     places = []

@@ -36,6 +36,7 @@ from kdtheory._checks import (
     check_answers,
     check_choice,
     check_features,
+    check_flag,
     check_in_unit_interval,
     check_lengths_agree,
     check_mask,

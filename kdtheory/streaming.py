@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 from kdtheory._checks import (
     check_choice,
     check_count,
+    check_flag,
     check_in_unit_interval,
     check_mask,
     check_masked_array,

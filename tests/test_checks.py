@@ -5,6 +5,7 @@ import os
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from numpy.testing import assert_array_equal
@@ -19,6 +20,7 @@ from kdtheory._checks import (
     check_flag,
     check_in_open_unit_interval,
     check_in_unit_interval,
+    check_label_kind,
     check_labels,
     check_lengths_agree,
     check_log_probabilities,
@@ -28,12 +30,14 @@ from kdtheory._checks import (
     check_matrix,
     check_names,
     check_nonnegative,
+    check_not_masked,
     check_number_between,
     check_output_folder,
     check_pair,
     check_positive,
     check_real_array,
     check_rng,
+    check_row_order,
     check_shape,
     check_simplex_points,
     check_support,
@@ -350,7 +354,8 @@ def test_class_numbers_become_indices(dtype):
     labels = check_labels("y", np.array([2, 0, 1], dtype=dtype), n_classes=3)
     assert labels.dtype == np.intp
     assert_array_equal(labels, [2, 0, 1])
-    assert_array_equal(check_labels("y", [5]), [5])
+    assert_array_equal(check_labels("y", [5], n_classes=6), [5])
+    assert_array_equal(check_labels("y", [2, 0, 2]), [2, 0, 2])  # as many classes as objects
 
 
 @pytest.mark.parametrize(
@@ -362,14 +367,32 @@ def test_class_numbers_become_indices(dtype):
         ([True], None, TypeError, "`y` must be class numbers of an integer type, got dtype bool"),
         (3, None, ValueError, r"`y` must have shape \(m,\) with m at least 1, got shape \(\)"),
         (np.zeros((1, 1, 1), dtype=int), None, ValueError, r"`y` must have shape \(m,\) with"),
-        (np.zeros(0, dtype=int), None, ValueError, r"with m at least 1, got shape \(0,\)"),
+        (np.zeros(0, dtype=int), None, ValueError, r"with m at least 1, got an empty array"),
+        ([], None, ValueError, r"`y` must have shape .* got an empty array"),
+        (np.array([0, 2**64 - 1], np.uint64), None, ValueError, "got class number 18446744073709"),
+        (np.array([2**64 - 1], np.uint64), 3, ValueError, "0 … 2, got 18446744073709551615 at"),
+        (
+            [0, 10**12], None, ValueError,
+            "`y` must leave no class out unless `n_classes` is given, got class number "
+            "1000000000000 among 2 objects",
+        ),
+        ([1, 2], None, ValueError, "got class number 2 among 2 objects"),
+        ([0, 1], 10**7 + 1, ValueError, "`n_classes` must be at most 10000000, got 10000001"),
     ],
-)
+)  # fmt: skip
 def test_what_are_no_class_numbers_is_named(value, n_classes, error, match):
     for check in (check_labels, check_targets):
         with pytest.raises(error, match=match) as caught:
             check("y", value, n_classes=n_classes)
         assert_one_line(caught)
+
+
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_a_column_of_class_numbers_is_no_distribution(n_classes):
+    match = r"`y` must have shape \(m,\) or \(m, K\), got class numbers of shape \(2, 1\)"
+    with pytest.raises(ValueError, match=match):
+        check_targets("y", [[0], [1]], n_classes=n_classes)
+    assert_array_equal(check_targets("y", [[1], [1]]), [[1.0], [1.0]])  # one class
 
 
 def test_targets_are_one_hot_or_brought_back_to_the_simplex():
@@ -526,6 +549,12 @@ def test_a_count_that_is_too_small_is_named(value, least):
         check_count("n", value, least=least)
 
 
+def test_a_count_that_is_too_large_is_named():
+    assert check_count("n", 3, most=3) == 3
+    with pytest.raises(ValueError, match=r"`n` must be at most 3, got 4$"):
+        check_count("n", np.int64(4), most=3)
+
+
 # --- words, masks, lengths, generators
 
 
@@ -617,6 +646,91 @@ def test_what_is_neither_true_nor_false_is_named(value):
     with pytest.raises(TypeError, match="`f` must be True or False, got ") as caught:
         check_flag("f", value)
     assert_one_line(caught)
+
+
+def test_only_masked_arrays_are_masked():
+    check_not_masked(X=[[1.0]], y=None, teacher=np.ones(2))
+    with pytest.raises(TypeError, match="`y` must not be a masked array") as caught:
+        check_not_masked(X=np.ones(2), y=np.ma.masked_equal([1, 2], 1))
+    assert_one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        [],
+        "text",
+        ["a", "b"],
+        [True, 2, 3.5, np.int8(1)],
+        [[1], [2]],
+        np.array([1.0, np.nan]),  # found by scikit-learn
+        pd.Series([1, 2], dtype="Int64"),
+        pd.Categorical(["b", "a"]),
+        pd.to_datetime(["2020-01-01", "2021-01-01"]),
+    ],
+)
+def test_labels_of_one_kind_pass(labels):
+    check_label_kind("y", labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "match"),
+    [
+        (
+            ["a", None],
+            ValueError,
+            r"`y` must hold a label for each object, got None at index \(1\)",
+        ),
+        ([float("nan"), "a"], ValueError, r"for each object, got nan at index \(0\)"),
+        ([["a"], [np.nan]], ValueError, r"got nan at index \(1, 0\)"),
+        (pd.array(["a", pd.NA], dtype="string"), ValueError, r"got <NA> at index \(1\)"),
+        (pd.Series([1, pd.NA], dtype="Int64"), ValueError, r"got <NA> at index \(1\)"),
+        (pd.to_datetime(["2020-01-01", None]).astype(object), ValueError, r"got NaT at"),
+        (["a", 1], TypeError, "`y` must hold labels of one type .* sorted, got int and str"),
+        (np.array([1, "a"], object), TypeError, "`y` must hold labels of one type .* int and str"),
+        ([object(), object()], TypeError, "that can be sorted, got object"),
+        (np.ma.masked_equal([1, 2], 1), TypeError, "`y` must not be a masked array"),
+    ],
+)
+def test_labels_of_no_kind_are_named(labels, error, match):
+    with pytest.raises(error, match=match) as caught:
+        check_label_kind("y", labels)
+    assert_one_line(caught)
+
+
+def test_rows_in_another_order_are_named():
+    table = pd.DataFrame({"x": range(3)}, index=["a", "b", "c"])
+    match = (
+        r"`teacher` must have its rows in the order of `X`, got 'c' at index \(0\), "
+        "where `X` has 'a'"
+    )
+    for other in (table[::-1], table["x"][::-1]):
+        with pytest.raises(ValueError, match=match) as caught:
+            check_row_order("teacher", other, "X", table)
+        assert_one_line(caught)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        [1, 2, 3],
+        np.arange(3),
+        pd.Series([1, 2, 3]),  # another index
+        pd.Series([1, 2], index=["b", "a"]),
+        pd.Series([1, 2, 3], index=["a", "b", "c"]),
+        pd.Series([1, 2, 3], index=["a", "a", "b"]),
+    ],
+)
+def test_rows_of_unknown_order_pass(other):
+    check_row_order("teacher", other, "X", pd.DataFrame({"x": range(3)}, index=["a", "b", "c"]))
+    check_row_order("teacher", other, "X", np.arange(3))
+
+
+def test_rows_of_one_name_may_be_in_any_order():
+    one, two = (pd.Series(range(3), index=list(names)) for names in ("aab", "abb"))
+    check_row_order("teacher", one, "X", two)
 
 
 def test_masks_pass_and_none_stands_for_all():

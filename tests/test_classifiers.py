@@ -741,6 +741,18 @@ def test_fit_forgets_earlier_rows(data, rng):
             {}, {"y": np.array(["low", 1] * 30, dtype=object)},
             TypeError, "`y` must hold labels of one type",
         ),
+        ({}, {"y": ["low", 1] * 30}, TypeError, "`y` must hold labels of one type .* int and str"),
+        (
+            {}, {"y": [None] + ["low"] * 59},
+            ValueError, r"`y` must hold a label for each object, got None at index \(0\)",
+        ),
+        ({"random_state": "x"}, {}, ValueError, "`random_state` must be None, an integer .* 'x'"),
+        ({"random_state": -1}, {}, ValueError, "`random_state` must be None, an integer .* got -1"),
+        (
+            {}, {"teacher": pd.DataFrame(np.full((60, 3), 1 / 3), columns=pd.Index(
+                [["low"], ["mid"], ["high"]], tupleize_cols=False))},
+            ValueError, "`teacher` must have classes for names of its columns, got .'low'., which",
+        ),
         ({}, {"y": np.linspace(0, 1, 60)}, ValueError, "continuous"),
         ({}, {"classes": ["high", "low"]}, ValueError, "`y` must hold labels of .* got .mid"),
         ({}, {"classes": [0, 1, 2]}, ValueError, "`y` must hold labels of `classes` only.*'high'"),
@@ -777,3 +789,29 @@ def test_an_unknown_rule_is_named(data):
 def test_before_a_fit_there_is_no_answer(data, answer):
     with pytest.raises(NotFittedError):
         getattr(student(), answer)(data["X"])
+
+
+def test_rows_of_a_teacher_in_another_order_are_named(data):
+    index = pd.RangeIndex(60)
+    X = pd.DataFrame(data["X"], index=index).rename(columns=str)
+    teacher = pd.DataFrame(data["teacher"], columns=LABELS, index=index)
+    ordered = student().fit(**{**data, "X": X, "teacher": teacher})
+    assert_allclose(ordered.coef_, student().fit(**data).coef_, rtol=ROUNDING)
+    with pytest.raises(
+        ValueError, match="`teacher` must have its rows in the order of `X`, got 59"
+    ):
+        student().fit(**{**data, "X": X, "teacher": teacher[::-1]})
+
+
+@pytest.mark.parametrize("name", ["X", "y", "teacher", "privileged", "sample_weight"])
+def test_masked_arrays_are_refused(data, name):
+    masked = np.ma.masked_array(data[name], mask=False)
+    with pytest.raises(TypeError, match=f"`{name}` must not be a masked array"):
+        student().fit(**{**data, name: masked})
+
+
+def test_masked_arrays_are_refused_after_the_fit(data):
+    ours = student().fit(**data)
+    for answer in (ours.predict, ours.predict_proba, ours.decision_function):
+        with pytest.raises(TypeError, match="`X` must not be a masked array"):
+            answer(np.ma.masked_array(data["X"], mask=False))

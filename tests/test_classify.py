@@ -623,10 +623,23 @@ def test_label_that_is_not_utf_8_is_named(tmp_path):
 def test_file_beyond_the_memory_is_refused_with_the_way_out(tmp_path, kind):
     path = WRITERS[kind](tmp_path / f"data.{kind}", columns())
     words = "`path` must hold at most .* GiB of numbers, .*: name fewer features, or take a sample"
-    classification_of_file(path, **PLAIN, large=8 * 150 * 5)
-    for large in (8 * 150 * 5 - 1, 8 * 150 * 4 - 1):
+    read = 8 * 150 * 4  # two features, the label and the weight
+    with pytest.raises(ValueError, match=words):
+        classification_of_file(path, **PLAIN, large=read - 1)
+    held = 8 * 150 * (2 + 8 * 3)  # two features, and 8 numbers for each of the classes
+    classification_of_file(path, **PLAIN, large=held)
+    words = "`path` must be fitted within .* GiB, got 150 rows of 3 classes in .*: join classes, or"
+    for large in (read, held - 1):
         with pytest.raises(ValueError, match=words):
             classification_of_file(path, **PLAIN, large=large)
+
+
+def test_room_is_counted_before_a_fit_with_too_many_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(classify, "distil_classification", None)  # raises if it is called
+    path = tmp_path / "data.csv"
+    path.write_text("a,y\n" + "".join(f"{i},w{i}\n" for i in range(6000)), encoding="utf-8")
+    with pytest.raises(ValueError, match="within 2 GiB, got 6000 rows of 6000 classes"):
+        classification_of_file(path, target="y")
 
 
 def test_labels_that_are_measurements_are_told(tmp_path):

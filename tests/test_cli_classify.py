@@ -203,6 +203,24 @@ def test_bad_files_of_classify_are_one_line(run, tmp_path, name, content, words)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "kdtheory: there is not enough memory for this\n"),
+        (MemoryError("Unable to\nallocate 9 TiB"), "for this (Unable to allocate 9 TiB)\n"),
+    ],
+)
+def test_memory_that_runs_out_is_one_line(run, table, monkeypatch, tmp_path, error, words):
+    def exhausted(*_, **__):
+        raise error
+
+    monkeypatch.setattr(classify, "distil_classification", exhausted)
+    code, out, err = run("classify", table, *ANSWERS, "--out", str(tmp_path / "out"))
+    assert (code, out) == (2, "")
+    assert one_line(err).endswith(words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_option_of_classify_has_help(run):
     code, out, _ = run("classify", "--help")
     assert code == 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from kdtheory import cli, experiment_folder
 from kdtheory.experiment_folder import FIGURES, FILES, synthetic_in_folder
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.experiments.synthetic import Draw, experiment_of_gs_6_2, one_draw
+from kdtheory.experiments.synthetic import settings as settings_of_gs_6_2
 from kdtheory.files import plain_data
 
 DRAWS = 2
@@ -357,7 +359,19 @@ def test_run_of_another_law_or_version_is_refused(run, half, change, words):
     assert words in refused(run, half, "--draws", DRAWS, "--resume")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\ud800"])
+@pytest.mark.parametrize("value", ["true", "1.0", "{}", "null"])
+def test_value_of_another_kind_is_another_configuration(run, tmp_path, value):
+    config = settings_of_gs_6_2(1, DRAWS) | {"seed": json.loads(value)}  # True == 1 == 1.0
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    err = refused(run, tmp_path, "--seed", "1", "--draws", DRAWS, "--resume")
+    assert f"`seed` is {json.loads(value)}, not 1" in err
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "\ud800", "[" * 10**5, '{"a":' * 10**5, '{"a": NaN}', '{"a": 1e999}',
+     '{"a": ' + "[" * 950 + "]" * 950 + "}"],
+)  # fmt: skip
 def test_damaged_configuration_is_refused(run, half, text):
     (half / "config.json").write_bytes(text.encode("utf-8", errors="surrogatepass"))
     assert "which is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
@@ -370,20 +384,99 @@ def test_missing_configuration_is_refused(run, half):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "{}", "[]", "null", "{", '{"config": "x"}', "\x00", "é{", '{"config": "x", "index": 0}'],
-)
+    ["", "{}", "[]", "null", "{", '{"config": "x"}', "\x00", "é{", '{"config": "x", "index": 0}',
+     "[" * 10**5, '{"digest": "0123456789abcdef", "config": "x"}'],
+)  # fmt: skip
 def test_damaged_line_is_named(run, half, line):
     with (half / "draws.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    assert "line 2 is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
+    err = refused(run, half, "--draws", DRAWS, "--resume")
+    assert f"'{half / 'draws.jsonl'}', whose line 2 is damaged: if it is deleted, its dr" in err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"qualities": {}}, {"marginals": None}, {"spread": "x"}, {"converged": {}}, {"index": True},
+     {"index": 1}, {"spread": float("nan")}, {"config": "another"}],
+)  # fmt: skip
+def test_line_that_is_no_longer_what_was_written_is_named(run, half, change):
+    path = half / "draws.jsonl"
+    record = json.loads(path.read_text(encoding="utf-8")) | change
+    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    assert "line 1 is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_deleted_line_costs_its_draw_alone(run, whole, half):
+    log = half / "draws.jsonl"
+    first, second = (whole[0] / "draws.jsonl").read_bytes().splitlines(keepends=True)
+    log.write_bytes(first.replace(b"true", b"null") + second)
+    assert "line 1 is damaged" in refused(run, half, "--draws", DRAWS, "--resume")
+    log.write_bytes(second)
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert contents(half) == contents(whole[0])
+    assert log.read_bytes() == second + first
 
 
 @pytest.mark.parametrize("change", [{"config": "another"}, {"index": DRAWS}, {"index": -1}])
 def test_line_of_another_run_is_named(run, half, change):
     path = half / "draws.jsonl"
     record = json.loads(path.read_text(encoding="utf-8")) | change
-    path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    del record["digest"]
+    path.write_bytes(experiment_folder._sealed(record))
     assert "line 1 is of another" in refused(run, half, "--draws", DRAWS, "--resume")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("kind", ["pipe", "device", "nothing"])
+def test_what_is_no_regular_file_is_refused(run, half, file, kind):
+    path = half / file
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/full" if kind == "device" else half / "absent")
+    code, out, err = run(
+        "experiment", "synthetic", "--jobs", 1, "--draws", DRAWS, "--out", half, "--resume"
+    )
+    assert (code, out) == (2, "")
+    assert f"`--out` must hold regular files, got '{path}', which is not one" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_link_to_a_regular_file_is_followed(whole, half):
+    log = half / "draws.jsonl"
+    log.rename(half / "elsewhere")
+    log.symlink_to(half / "elsewhere")
+    synthetic_in_folder(half, n_draws=DRAWS, resume=True)
+    assert log.is_symlink()
+    assert log.read_bytes() == (whole[0] / "draws.jsonl").read_bytes()
+    assert contents(half) == contents(whole[0])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_disk_that_fills_up_is_told_of_the_folder(run, half, monkeypatch):
+    monkeypatch.setattr(experiment_folder, "_require_regular", lambda *_: None)
+    (half / "draws.jsonl").unlink()
+    (half / "draws.jsonl").symlink_to("/dev/full")
+    monkeypatch.setattr(experiment_folder, "_finished", lambda *_: [])
+    code, out, err = run(
+        "experiment", "synthetic", "--jobs", 1, "--draws", DRAWS, "--out", half, "--resume"
+    )
+    assert (code, out) == (2, "")
+    assert "`--out` must be a folder whose files can be read and written" in err
+    assert "(No space left on device)" in err
+    assert err.count("\n") == 1
+    assert not (half / "result.json").exists()
+
+
+@pytest.mark.parametrize("n_draws", [1, 10**6 + 1, 10**30])
+def test_bad_number_of_draws_leaves_no_folder(tmp_path, n_draws):
+    with pytest.raises(ValueError, match="`n_draws` must be at"):
+        synthetic_in_folder(tmp_path / "run", n_draws=n_draws)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lines_here_are_those_of_a_draw():
@@ -394,6 +487,8 @@ def test_lines_here_are_those_of_a_draw():
     ("more", "words"),
     [
         (("--draws", "1"), "`--draws` must be at least 2, got 1"),
+        (("--draws", "9" * 20), "`--draws` must be at most 1000000, got 99999999999999999999"),
+        (("--draws", "1000001"), "`--draws` must be at most 1000000, got 1000001"),
         (("--draws", "many"), "`--draws` must be an integer, got 'many'"),
         (("--seed", "-1"), "`--seed` must be at least 0, got -1"),
         (("--jobs", "0"), "`--jobs` must be at least 1, got 0"),

@@ -876,6 +876,29 @@ def test_mask_of_nobody_is_no_teacher(data):
 # --- bad input
 
 
+@pytest.mark.parametrize("estimator", [DistilledRegressor, DistilledRegressorCV])
+@pytest.mark.parametrize("name", ["X", "y", "teacher", "sample_weight", "privileged_features"])
+def test_masked_arrays_are_refused(estimator, name):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 3))
+    teacher = LinearRegression().fit(X, X[:, 0])
+    rows = {"X": X, "y": X[:, 0], "teacher": X[:, 1], "sample_weight": np.ones(40)}
+    if name == "privileged_features":
+        rows |= {name: X, "teacher": teacher}
+    rows[name] = np.ma.masked_array(rows[name], mask=False)
+    with pytest.raises(TypeError, match=f"`{name}` must not be a masked array"):
+        estimator().fit(**rows)
+
+
+def test_masked_arrays_are_refused_after_the_fit():
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    fitted = DistilledRegressor().fit(X, X[:, 0])
+    with pytest.raises(TypeError, match="`X` must not be a masked array"):
+        fitted.predict(np.ma.masked_array(X, mask=False))
+    with pytest.raises(TypeError, match="`y` must not be a masked array"):
+        fitted.partial_fit(X, np.ma.masked_array(X[:, 0], mask=False))
+
+
 @pytest.mark.parametrize(
     ("settings", "change", "error", "match"),
     [

@@ -422,6 +422,7 @@ def test_bad_input_is_named(change, error, match):
     ("change", "error", "match"),
     [
         ({"trust": 1.5}, ValueError, r"`trust` must be in \[0, 1\], got 1.5"),
+        ({"fit_intercept": "no"}, TypeError, "`fit_intercept` must be True or False, got 'no'"),
         ({"sigma": 0.0}, ValueError, r"`sigma` must be finite and positive, got 0.0"),
         ({"sigma_teacher": -1.0}, ValueError, r"`sigma_teacher` must be finite and positive"),
         ({"sigma": np.ones(40)}, TypeError, r"`sigma` must be a real number"),

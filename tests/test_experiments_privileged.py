@@ -197,10 +197,16 @@ def test_the_smallest_experiment():
     [
         ({"seed": -1}, ValueError, "`seed` must be at least 0, got -1"),
         ({"n_repetitions": 1}, ValueError, "`n_repetitions` must be at least 2, got 1"),
-        ({"n_train": 1}, ValueError, "`n_train` must be at least 2, got 1"),
+        ({"n_train": 19}, ValueError, "`n_train` must be at least 20, got 19"),
         ({"n_test": 0}, ValueError, "`n_test` must be at least 1, got 0"),
         ({"n_features": 2}, ValueError, "`n_features` must be at least 3, got 2"),
         ({"n_test": 10.0}, TypeError, "`n_test` must be an integer, got 10.0"),
+        ({"penalties": 0.1}, TypeError, "`penalties` must be a pair, got 0.1"),
+        ({"penalties": None}, TypeError, "`penalties` must be a pair, got None"),
+        ({"penalties": (1,)}, ValueError, r"`penalties` must be a pair, got 1 element\(s\)"),
+        ({"n_jobs": 0}, ValueError, "`n_jobs` must be at least 1, got 0"),
+        ({"n_jobs": "x"}, TypeError, "`n_jobs` must be an integer, got 'x'"),
+        ({"tell": "x"}, TypeError, "`tell` must be callable, got 'x'"),
         ({"penalties": (0.0, 1.0)}, ValueError, "`penalties` must be finite and positive, got 0"),
     ],
 )

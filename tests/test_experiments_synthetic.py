@@ -415,6 +415,7 @@ def test_heat_makes_the_classes_alike():
 JUDGEMENT = {"MORE_IS_BETTER", "COMPARED", "PAIRS", "CLOSE", "TRUSTS", "TEMPERATURES"}
 JUDGEMENT |= {"PUBLISHED", "LEVEL", "PACKAGES"}
 OTHERS = {"FORMS", "_PLAIN"}  # told with the readings that use them
+OTHERS |= {"MOST_DRAWS"}  # bounds n_draws, which is told
 CONSTANTS = [
     (module, name)
     for module in (synthetic_module, readings_module)
@@ -481,6 +482,10 @@ def test_bad_seed_is_named():
 def test_bad_sizes_are_named():
     with pytest.raises(ValueError, match=r"`n_draws` must be at least 2, got 1"):
         experiment_of_gs_6_2(n_draws=1)
+    with pytest.raises(ValueError, match=r"`n_draws` must be at most 1000000, got 9999"):
+        experiment_of_gs_6_2(n_draws=10**20 - 1)
+    with pytest.raises(ValueError, match=r"`n_draws` must be at most"):
+        settings(0, 10**6 + 1)
     with pytest.raises(ValueError, match=r"`n_jobs` must be at least 1, got 0"):
         experiment_of_gs_6_2(n_jobs=0)
     with pytest.raises(TypeError, match=r"`n_jobs` must be an integer, got 'all'"):

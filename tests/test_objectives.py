@@ -847,7 +847,7 @@ GOOD_S = np.array([[0.5, 0.5], [0.25, 0.75]])
         ({"y": [-1, 0]}, ValueError, r"`y` must be class numbers 0 … 1, got -1 at index \(0\)"),
         ({"y": [0.0, 1.0]}, TypeError, r"`y` must be class numbers of an integer type, .*float64"),
         ({"y": ["a", "b"]}, TypeError, r"`y` must be class numbers of an integer type, got .*<U1"),
-        ({"y": []}, TypeError, r"`y` must be class numbers of an integer type"),
+        ({"y": []}, ValueError, r"`y` must have shape \(m,\) with m at least 1"),
         ({"y": np.zeros(0, dtype=int)}, ValueError, r"`y` must have shape \(m,\) .* \(0,\)"),
         ({"y": [[0.5, 0.6], [1, 0]]}, ValueError, r"`y` must sum to 1 .* got 1.1"),
         ({"y": np.ones((2, 3)) / 3}, ValueError, r"`y` must have 2 classes in its last axis"),
@@ -968,5 +968,8 @@ def test_squares_have_no_blends():
 
 
 def test_objectives_show_their_size():
-    assert repr(distillation_objective([0, 2])) == "LogitObjective(n_objects=2, n_classes=3)"
+    assert (
+        repr(distillation_objective([0, 2], n_classes=3))
+        == "LogitObjective(n_objects=2, n_classes=3)"
+    )
     assert repr(regression_objective([[0.0, 1.0]])) == "AnswerObjective(shape=(1, 2))"

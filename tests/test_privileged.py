@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -18,9 +19,16 @@ from sklearn.base import (
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_val_score,
+)
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -474,8 +482,9 @@ def test_a_class_that_a_fold_lacks_has_no_probability_there():
     X, hidden, y = problem()
     order = np.argsort(y, kind="stable")  # contiguous folds, each without some class
     distiller = PrivilegedDistiller(student=Recorder(), cross_fit=KFold(3), temperature=7.0)
-    with pytest.warns(RuntimeWarning, match="Number of classes in training fold"):
+    with pytest.warns(RuntimeWarning, match="`cross_fit` leaves a teacher without the") as told:
         distiller.fit(X[order], y[order], hidden[order])
+    assert told[0].filename == __file__
     for rows in np.array_split(np.arange(90), 3):
         kept = np.setdiff1d(np.arange(90), rows)
         lacking = np.setdiff1d(y[order], y[order][kept])
@@ -498,6 +507,56 @@ def test_scikit_learn_searches_over_it():
     for score, (train, test) in zip(scores, folds.split(X, y), strict=True):
         one = clone(distiller).fit(X[train], y[train], hidden[train], half(90)[train])
         assert score == one.score(X[test], y[test])
+
+
+PIPELINES = (
+    make_pipeline(StandardScaler(), LogisticRegression()),
+    make_pipeline(StandardScaler(), SoftmaxStudent(l2=1.0)),
+)
+
+
+@pytest.mark.parametrize("cross_fit", [None, 3])
+@pytest.mark.parametrize("piped", [True, False])
+def test_metadata_routing_changes_nothing(cross_fit, piped):
+    X, hidden, y = problem()
+    weight = 1.0 + np.arange(90) % 3
+    estimators = PIPELINES if piped else (None, None)
+    distiller = PrivilegedDistiller(*estimators, cross_fit=cross_fit)
+    plain = distiller.fit(X, y, hidden, half(90), weight).predict_proba(X)
+    score = distiller.score(X, y, weight)
+    with config_context(enable_metadata_routing=True):
+        routed = clone(distiller).fit(X, y, hidden, half(90), weight)
+        assert routed.score(X, y, weight) == score
+        assert_array_equal(routed.predict_proba(X), plain)
+
+
+def test_cross_validation_routes_the_privileged_features():
+    X, hidden, y = problem()
+    distiller = PrivilegedDistiller(*PIPELINES)
+    plain = cross_val_score(distiller, X, y, cv=3, params={"X_privileged": hidden})
+    with config_context(enable_metadata_routing=True):
+        distiller.set_fit_request(X_privileged=True)
+        routed = cross_val_score(distiller, X, y, cv=3, params={"X_privileged": hidden})
+    assert_array_equal(routed, plain)
+
+
+class Narrow(ClassifierMixin, BaseEstimator):
+    """A teacher that knows the last two classes only, whatever the labels."""
+
+    def fit(self, X, y):  # noqa: ARG002
+        self.classes_ = np.array(["b", "c"])
+        return self
+
+    def predict_proba(self, X):
+        return np.tile([0.25, 0.75], (len(X), 1))
+
+
+@pytest.mark.parametrize("cross_fit", [None, 3])
+def test_the_columns_of_the_answers_are_the_teachers_own_classes(cross_fit):
+    X, hidden, y = problem()
+    distiller = PrivilegedDistiller(Narrow(), Recorder(), cross_fit=cross_fit)
+    answers = distiller.fit(X, y, hidden).answers_
+    assert_allclose(answers, np.tile([0.0, 0.25, 0.75], (90, 1)), rtol=ROUNDING)
 
 
 # --- limits
@@ -620,7 +679,52 @@ def refit(error, match, *, X=None, y=None, params=None, **told):
         (
             {"params": {"cross_fit": 46}, "privileged": half(90)},
             ValueError,
+            r"`cross_fit` must be at most the \d+ privileged object\(s\) of the largest class, g",
+        ),
+        (
+            {
+                "params": {"cross_fit": 46, "student": DistilledRegressor()},
+                "y": np.arange(90.0),
+                "privileged": half(90),
+            },
+            ValueError,
             r"`cross_fit` must be at most the 45 privileged object\(s\), got 46",
+        ),
+        (
+            {"params": {"cross_fit": ShuffleSplit(3, random_state=0)}},
+            ValueError,
+            r"`cross_fit` must leave out each privileged object once, got \d time.* by Shuffle",
+        ),
+        (
+            {"params": {"cross_fit": GroupKFold(3)}},
+            ValueError,
+            r"`cross_fit` must split 90 privileged object\(s\) without groups, got GroupKFold, whi",
+        ),
+        (
+            {"params": {"cross_fit": KFold(91)}},
+            ValueError,
+            r"`cross_fit` must split 90 privileged object\(s\) without groups, got KFold, which",
+        ),
+        *(
+            ({"params": {role: wrong}}, TypeError, f"`{role}` must be an estimator of scikit-learn")
+            for role in ("teacher", "student")
+            for wrong in ("x", 3, SoftmaxStudent)
+        ),
+        *(
+            ({"params": {role: Pipeline([])}}, ValueError, f"`{role}` must have at least one step")
+            for role in ("teacher", "student")
+        ),
+        ({"y": ["a", 1] * 45}, TypeError, "`y` must hold labels of one type .* int and str"),
+        ({"y": [None, "a"] * 45}, ValueError, "`y` must hold a label for each object, got None"),
+        (
+            {"y": pd.array([pd.NA, "a"] * 45)},
+            ValueError,
+            "`y` must hold a label for each object, got <NA>",
+        ),
+        (
+            {"y": [None, 1.0] * 45, "params": {"student": DistilledRegressor()}},
+            ValueError,
+            "`y` must hold a label for each object, got None",
         ),
         ({"params": {"cross_fit": "5"}}, TypeError, "`cross_fit` must be an integer, got '5'"),
         (
@@ -638,6 +742,7 @@ def test_bad_input_is_named(told, error, match):
     ("columns", "error", "match"),
     [
         ("x", TypeError, "`privileged_columns` must be a sequence of columns, got 'x'"),
+        (iter([0]), TypeError, "`privileged_columns` must be a sequence of columns, got <list_ite"),
         (1, TypeError, "`privileged_columns` must be a sequence of columns, got 1"),
         (["x"], ValueError, "`privileged_columns` must name columns of `X`, got 'x'"),
         ([3], ValueError, "`privileged_columns` must name columns of `X`, got 3"),
@@ -719,3 +824,44 @@ def test_predictions_of_another_shape_are_named():
     distiller = PrivilegedDistiller(Predicting(), DistilledRegressor())
     with pytest.raises(ValueError, match=r"`teacher` must answer with shape \(90,\), got \(90, 2"):
         distiller.fit(X, X[:, 0], hidden)
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_frozen_teacher_cannot_be_cross_fitted(piped):
+    _, hidden, y = problem()
+    frozen = FrozenEstimator(LogisticRegression().fit(hidden, y))
+    teacher = make_pipeline(frozen) if piped else frozen
+    refit(
+        ValueError,
+        "`cross_fit` must be None with a frozen teacher, which has seen every label",
+        params={"teacher": teacher, "cross_fit": 3},
+    )
+
+
+def test_privileged_rows_in_another_order_are_named():
+    X, hidden, y = problem()
+    X, hidden = pd.DataFrame(X).rename(columns=str), pd.DataFrame(hidden).rename(columns=str)
+    PrivilegedDistiller().fit(X, y, hidden)
+    match = "`X_privileged` must have its rows in the order of `X`, got 89"
+    refit(ValueError, match, X=X, X_privileged=hidden[::-1])
+
+
+@pytest.mark.parametrize("name", ["X", "y", "X_privileged", "privileged", "sample_weight"])
+def test_masked_arrays_are_refused(name):
+    X, hidden, y = problem()
+    rows = {"X": X, "y": y, "X_privileged": hidden, "privileged": half(90)}
+    rows["sample_weight"] = np.ones(90)
+    rows[name] = np.ma.masked_array(rows[name], mask=False)
+    refit(TypeError, f"`{name}` must not be a masked array", **rows)
+
+
+@pytest.mark.parametrize("columns", [None, [0]])
+def test_masked_arrays_are_refused_after_the_fit(columns):
+    X, _, y = problem()
+    distiller = PrivilegedDistiller(privileged_columns=columns).fit(X, y)
+    masked = np.ma.masked_array(X, mask=False)
+    for answer in (distiller.predict, distiller.predict_proba, lambda X: distiller.score(X, y)):
+        with pytest.raises(TypeError, match="`X` must not be a masked array"):
+            answer(masked)
+    with pytest.raises(TypeError, match="`y` must not be a masked array"):
+        distiller.score(X, np.ma.masked_array(y, mask=False))

@@ -865,6 +865,7 @@ def test_the_warning_points_at_the_caller():
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
+        ({"fit_intercept": "no"}, TypeError, "`fit_intercept` must be True or False, got 'no'"),
         ({"y": np.ones(11)}, ValueError, r"lengths must agree, but `X` has 12, `y` has 11"),
         (
             {"y": np.ones((12, 1, 1))},

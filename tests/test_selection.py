@@ -445,6 +445,7 @@ def test_bad_input_is_named(change, error, match):
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
+        ({"fit_intercept": "no"}, TypeError, "`fit_intercept` must be True or False, got 'no'"),
         ({"trusts": []}, ValueError, r"`trusts` must have at least one entry"),
         ({"trusts": [0.5, 1.5]}, ValueError, r"`trusts` must be in \[0, 1\], got 1.5"),
         ({"trusts": [-0.5, 0.5]}, ValueError, r"`trusts` must be in \[0, 1\], got -0.5"),

@@ -643,6 +643,7 @@ def test_a_weight_that_overflows_is_named():
         ({"sigma_teacher": [1.0]}, TypeError, r"`sigma_teacher` must be a real number"),
         ({"sigma": 1e-200}, ValueError, r"`1/sigma\*\*2`"),
         ({"ridge": -1.0}, ValueError, r"`ridge` must be finite and at least 0"),
+        ({"fit_intercept": "no"}, TypeError, "`fit_intercept` must be True or False, got 'no'"),
         ({"convention": "other"}, ValueError, r"`convention` must be 'precision' or 'printed'"),
     ],
 )

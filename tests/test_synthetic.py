@@ -452,6 +452,7 @@ def test_a_zero_matrix_makes_classes_equally_likely():
         ),
         ({"W": np.ones(10)}, ValueError, r"`W` must have 2 dimension\(s\), got shape \(10,\)"),
         ({"W": np.full((10, 3), np.nan)}, ValueError, r"`W` must be finite, got nan at index"),
+        ({"W": np.full((10, 3), -1e308)}, ValueError, "`W` must be at most 1e.150 in size, got 1e"),
         ({"W": "W"}, TypeError, r"`W` must be an array of real numbers, got dtype <U1"),
     ],
 )
@@ -478,6 +479,19 @@ def test_bad_input_is_named_with_privileged_features(name, change, error, match)
     arguments = {"n_samples": 10, "rng": rng_of(0)} | change
     with pytest.raises(error, match=match):
         PRIVILEGED[name](**arguments)
+
+
+@pytest.mark.parametrize("name", PRIVILEGED)
+def test_weights_that_overflow_or_tell_nothing_apart_are_named(name):
+    length = len(PRIVILEGED[name](10, 3, rng=rng_of(0)).weights)
+    match = r"`weights` must be at most 1e\+150 in size, got 1e\+308"
+    with pytest.raises(ValueError, match=match):
+        PRIVILEGED[name](10, 3, rng=rng_of(0), weights=[1e308, *[-1.0] * (length - 1)])
+    data = PRIVILEGED[name](10, 3, rng=rng_of(0), weights=[1e150, *[-1.0] * (length - 1)])
+    assert np.isfinite(data.threshold)
+    if name != "clean labels":  # whose noise is then the law
+        with pytest.raises(ValueError, match="`weights` must differ from 0 in "):
+            PRIVILEGED[name](10, 3, rng=rng_of(0), weights=np.zeros(length))
 
 
 @pytest.mark.parametrize("name", ["relevant features", "text", "code", "sorted"])

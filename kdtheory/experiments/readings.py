@@ -319,7 +319,7 @@ def scores(
         K = sample.S.shape[1]
         target = sample.S if row.target == "truth" else np.eye(K)[classes[row.target]]
         accuracy = (log_probs.argmax(axis=1) == classes[row.judge]).mean()
-        return FORMS[row.form](log_probs, target), float(accuracy)
+        return float(FORMS[row.form](log_probs, target)), float(accuracy)
 
     return {
         name: [

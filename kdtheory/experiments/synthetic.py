@@ -93,6 +93,7 @@ CONFIDENT = 0.9  # a student puts all the probability into one class, to the eye
 GROUPS = 15  # of the top-label error, as usual
 CLOSE = 0.02  # accuracies alike: one standard error of 100 objects is 0.04
 PACKAGES = ("kdtheory", "numpy", "scipy")  # that compute a draw
+MOST_DRAWS = 10**6  # months of work: more is a slip of the pen
 TRUSTS = np.linspace(0, 1, 21)
 TEMPERATURES = np.logspace(-1, 2, 31)
 
@@ -398,7 +399,7 @@ def experiment_of_gs_6_2(
     seed : int, default 0
         At least 0.
     n_draws : int, default 200
-        R, at least 2.
+        R, from 2 to 1 000 000.
     n_jobs : int, default 1
         Of `joblib.Parallel`; −1 for all cores. Within `joblib.parallel_config(backend="dask")` the
         draws go to that cluster.
@@ -422,8 +423,7 @@ def experiment_of_gs_6_2(
     ----------
     .. [1] GS, section 6.2, Figures 4 to 7, Table 1.
     """
-    check_count("seed", seed)
-    check_count("n_draws", n_draws, least=2)
+    _check_sizes(seed, n_draws)
     if n_jobs != -1:
         check_count("n_jobs", n_jobs, least=1)
     draws = {draw.index: draw for draw in done}
@@ -484,11 +484,20 @@ def settings(seed: int, n_draws: int) -> dict[str, Any]:
     Parameters
     ----------
     seed, n_draws : int
+        As of `experiment_of_gs_6_2`.
 
     Returns
     -------
     dict
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+    TypeError
+        If one is not an integer.
     """
+    _check_sizes(seed, n_draws)
     return {
         "experiment": "GS 6.2",
         "seed": seed,
@@ -509,6 +518,11 @@ def settings(seed: int, n_draws: int) -> dict[str, Any]:
         **reading_settings(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
+
+
+def _check_sizes(seed: int, n_draws: int) -> None:
+    check_count("seed", seed)
+    check_count("n_draws", n_draws, least=2, most=MOST_DRAWS)
 
 
 def _in_parallel(seed: int, indices: Iterable[int], n_jobs: int) -> Iterator[Draw]:
