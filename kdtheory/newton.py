@@ -504,15 +504,19 @@ class ProductProblem:
         z = self.logits(point.theta)
         theta, expansion = point.theta.copy(), point.expansion
         for _ in range(HALVINGS):
-            gradient = expansion.gradient.sum(axis=0)
-            step = np.linalg.lstsq(self._hessian_of_intercepts(expansion), gradient, rcond=None)[0]
+            gradient = np.linalg.norm(expansion.gradient.sum(axis=0))
+            if gradient <= EPS * np.abs(expansion.gradient).sum():
+                break
+            step = self._intercept_step(expansion)
             trial = self.objective.at(z - step)
             while trial.values.sum() > expansion.values.sum() and np.abs(step).max() > FAR_STEP:
                 step /= 2
                 trial = self.objective.at(z - step)
-            smaller = np.linalg.norm(trial.gradient.sum(axis=0)) < np.linalg.norm(gradient)
-            if not smaller and np.abs(step).max() <= FAR_STEP:
-                break  # rounding
+            # where rounding hides the fall of F, the gradient tells
+            smaller = np.linalg.norm(trial.gradient.sum(axis=0)) < gradient
+            lower = np.abs(step).max() > FAR_STEP and trial.values.sum() <= expansion.values.sum()
+            if not (smaller or lower):
+                break
             z, expansion = z - step, trial
             theta[0] -= step
         return _point(theta, expansion, self.pulled(expansion.gradient), self.penalty)
@@ -580,17 +584,21 @@ class ProductProblem:
         signs /= np.sqrt(n_classes)
         return [np.maximum((signs * point.expansion.hessian_product(signs)).sum(axis=1), 0)]
 
-    def _hessian_of_intercepts(self, expansion: Expansion) -> Reals:
-        """Sum of all objects' Hessians, (K, K)."""
+    def _intercept_step(self, expansion: Expansion) -> Reals:
+        """Newton's step of the intercepts alone."""
         m, n_classes = self.X.shape[0], self.objective.n_classes
+        gradient = expansion.gradient.sum(axis=0)
         if m * n_classes**2 <= KEPT:
-            return np.asarray(expansion.hessian.sum(axis=0))
-        columns = np.empty((n_classes, n_classes))
-        for k in range(n_classes):
-            unit = np.zeros((m, n_classes))
-            unit[:, k] = 1
-            columns[:, k] = expansion.hessian_product(unit).sum(axis=0)
-        return columns
+            H = expansion.hessian.sum(axis=0)
+            return np.asarray(np.linalg.lstsq(H, gradient, rcond=None)[0])
+        from scipy.sparse.linalg import LinearOperator, cg
+
+        def product(v: Reals) -> Reals:
+            return np.asarray(expansion.hessian_product(np.tile(v, (m, 1))).sum(axis=0))
+
+        H = LinearOperator((n_classes, n_classes), matvec=product, dtype=np.float64)
+        step = np.asarray(cg(H, gradient, rtol=SINGLE, maxiter=PRODUCTS)[0])
+        return np.asarray(step - step.mean())
 
     def _sampled_gram(self, weight: Reals) -> Reals:
         """Σ w a aᵀ, up to sampling where there are many rows."""

@@ -12,7 +12,7 @@ from kdtheory.experiments.calibration import recalibration, top_label_error
 from kdtheory.softening import log_soften, soften
 
 EPS = 1e-12  # rounding of well-conditioned sums, and where Newton's method stops
-FOUND = 1e-6  # of a minimiser: a square root of that
+FOUND = 1e-5  # of a minimiser: a square root of that, over a curvature of 0.01 or more
 JUDGED = 1e-5  # of a minimiser of scipy's, whose gradient ends at 1e-9 beside curvatures of 1e-2
 
 

@@ -582,7 +582,8 @@ def test_gradients_in_the_trust_have_slope_two(problem):
             problem.trust,
             derivative,
         )
-        assert size < 1e-9 or abs(order - 2) < 0.3  # third order is 0.01 of the second
+        # third order is 0.01 of the second, or more where the second derivative passes 0
+        assert size < 1e-9 or order > 1.7
 
 
 def test_gradients_in_the_trust_meet_central_differences():
