@@ -350,7 +350,7 @@ def distil_classification(
         coef=coef,
         intercept=intercept,
         objective=best.minimum.value,
-        certificate=task.certificate(best),
+        certificate=task.certificate(best, coef, intercept),
         trust=0.0 if teacher is None else float(trust),
         temperature=float(temperature),
         regulariser=regulariser,
@@ -480,7 +480,7 @@ def classification_path(
             ends.append(end)
     ends = [ends[j] for j in back]
     coefs, intercepts = task.in_columns_of_X(np.array([end.minimum.theta for end in ends]))
-    certificates = tuple(task.certificate(end) for end in ends)
+    certificates = tuple(map(task.certificate, ends, coefs, intercepts))
     for certificate in dict.fromkeys(certificates):
         _warn(certificate)
     return SoftmaxPath(
@@ -653,7 +653,7 @@ class _Task:
             return coef, np.zeros(coef.shape[:-2] + coef.shape[-1:])
         return coef, theta[..., 0, :] - self.shift @ coef
 
-    def certificate(self, end: _Solution) -> Certificate:
+    def certificate(self, end: _Solution, coef: Reals, intercept: Reals) -> Certificate:
         """Certificate in the columns of X: ∂F/∂W = D ∂F/∂Ŵ + μ ∂F/∂b̂ for Ŵ = DW, b̂ = b + μᵀW."""
         found = end.minimum
         gradient = self.cobasis @ found.gradient
@@ -661,7 +661,6 @@ class _Task:
         of_intercept = gradient[0] if self.fit_intercept else np.zeros(gradient.shape[1])
         of_features += np.outer(self.shift, of_intercept)
         # the coefficients are rounded, which moves the logits along a direction of the features
-        coef, intercept = self.in_columns_of_X(found.theta)
         moved = 2 * EPS * (np.abs(intercept) + np.abs(self.shift) @ np.abs(coef)).max()
         gap = float(found.gap + self.rounding * moved**2) if self.bounded else np.nan
         exists = end.existence is None or end.existence.verdict != "none"
@@ -715,36 +714,28 @@ def _corrected(
     """Minima near the Θ, by steps with the Hessian of the nearest anchor, which bounds them too."""
     assert isinstance(task.problem, FactoredProblem)
     nearest = np.abs(trusts[:, None] - anchors).argmin(axis=1)
-    groups = [(end.minimum.factor, nearest == j) for j, end in enumerate(ends)]
-    together = objective(trusts)
-    gaps = np.full(len(trusts), np.inf)
-    for n_iter in range(CORRECTIONS + 1):
-        values, gradients = task.problem.at_many(thetas, together)
-        for factor, group in groups:
-            assert factor is not None
-            gaps[group] = factor.bounds_near(thetas[group], gradients[group])
-        settled = gaps <= task.tol
-        if settled.all() or n_iter == CORRECTIONS:
-            break
-        for factor, group in groups:
-            assert factor is not None
-            thetas[group] -= factor.solve(gradients[group])
-    solutions = []
-    for j, done in enumerate(settled):
-        if done:
-            minimum = Minimum(
-                thetas[j],
-                float(values[j]),
-                gradients[j],
-                float(gaps[j]),
-                "self-concordance",
-                True,
-                n_iter,
-            )
-            solutions.append(_Solution(minimum))
-        else:  # the polynomial may be far off where the path bends
-            start = ends[nearest[j]].minimum.theta
-            solutions.append(task.of(objective(trusts[j : j + 1])).solution(start))
+    solutions: list[_Solution] = []
+    for j, end in enumerate(ends):  # a group at a time, as its arrays fit into the cache
+        group, theta, factor = trusts[nearest == j], thetas[nearest == j], end.minimum.factor
+        if len(group) == 0:
+            continue
+        assert factor is not None
+        together = objective(group)
+        for n_iter in range(CORRECTIONS + 1):
+            values, gradients = task.problem.at_many(theta, together)
+            gaps = factor.bounds_near(theta, gradients)
+            settled = gaps <= task.tol
+            if settled.all() or n_iter == CORRECTIONS:
+                break
+            theta -= factor.solve(gradients)
+        word = "self-concordance"
+        for l, done in enumerate(settled):
+            if done:
+                reached = theta[l], float(values[l]), gradients[l], float(gaps[l])
+                solutions.append(_Solution(Minimum(*reached, word, True, n_iter)))
+            else:  # the polynomial may be far off where the path bends
+                alone = task.of(objective(group[l : l + 1]))
+                solutions.append(alone.solution(end.minimum.theta))
     return solutions
 
 

@@ -76,13 +76,13 @@ class Softmax:
         with np.errstate(over="ignore", under="ignore"):
             powers: Reals = self.depths / -temperature
             np.exp(powers, out=powers)
-        np.copyto(powers, 0, where=self.is_largest)
+        powers -= self.is_largest  # exactly 1 there; faster than a masked copy
         self.ties: Reals = self.is_largest.sum(axis=0, dtype=np.float64)
         self.odds: Reals = powers.sum(axis=0) + (self.ties - 1)
         self._total = 1 + self.odds
         powers /= self._total
         self.misses: Reals = self.odds / self._total  # 1 − p of the largest class
-        np.copyto(powers, -self.misses, where=self.is_largest)
+        powers -= self.is_largest * self.misses
         self._deviation = powers  # p, and p − 1 for the largest class
 
     @cached_property
@@ -137,10 +137,8 @@ def _residual(
 
     At the largest class weight · deviation − (target − weight), as 1 + deviation would round.
     """
-    given = target.copy()
-    np.subtract(given, weight, out=given, where=is_largest)
-    result = weight * deviation
-    result -= given
+    result: Reals = weight * deviation
+    result -= target - weight * is_largest
     return result
 
 
