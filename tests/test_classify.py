@@ -249,7 +249,7 @@ def test_truth_values_dates_and_categories_are_words(tmp_path):
     for values, names in (
         (pa.array(table["y"]).dictionary_encode(), tuple(NAMES)),
         (pa.array(days[y]), tuple(map(str, days))),
-        (pa.array(table["y"], pa.large_string()), tuple(NAMES)),
+        (pa.array(list(table["y"]), pa.large_string()), tuple(NAMES)),
     ):
         path = write_parquet(tmp_path / "data.parquet", table | {"y": values})
         found = classification_of_file(path, **ROLES)

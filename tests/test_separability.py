@@ -195,8 +195,11 @@ def test_the_verdict_is_that_of_statsmodels(separated):
     y = (X[:, 0] + X[:, 1] > 0).astype(int) if separated else rng.integers(0, 2, 40)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        sm.Logit(y, sm.add_constant(X)).fit(disp=False, maxiter=100)
-    perfect = any(issubclass(one.category, PerfectSeparationWarning) for one in caught)
+        try:
+            sm.Logit(y, sm.add_constant(X)).fit(disp=False, maxiter=100)
+            perfect = any(issubclass(one.category, PerfectSeparationWarning) for one in caught)
+        except np.linalg.LinAlgError:  # where version 0.14 wanders off to
+            perfect = True
     assert (optimum_existence(X, one_hot(y, 2)).verdict == "none") == perfect == separated
 
 
