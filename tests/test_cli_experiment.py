@@ -278,7 +278,7 @@ def test_dask_backend_gives_the_same_numbers(whole):
 
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster),
         parallel_config(backend="dask"),

@@ -556,8 +556,8 @@ def test_any_damage_to_a_parquet_file_gives_an_answer_or_one_line(tmp_path, at, 
 def scheduler():
     """Address of a scheduler with two workers, in threads of this process but talking by TCP."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None,
-        host="127.0.0.1", silence_logs=50,
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp",
+        dashboard_address="127.0.0.1:0", host="127.0.0.1", silence_logs=50,
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
 
