@@ -284,7 +284,7 @@ class _Distilled(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: igno
             sigma_teacher=_level(sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=bool(self.fit_intercept),
+            fit_intercept=self.fit_intercept,
             solver=self.solver,
         )
         self._forget()
@@ -582,7 +582,7 @@ class DistilledRegressor(_Distilled):
             sigma_teacher=_level(self.sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=bool(self.fit_intercept),
+            fit_intercept=self.fit_intercept,
         )
         self._forget()
         self.solution_ = solution
@@ -762,7 +762,7 @@ class DistilledRegressorCV(_Distilled):
             sigma_teacher=_level(self.sigma_teacher),
             convention=self.convention,
             ridge=self.ridge,
-            fit_intercept=bool(self.fit_intercept),
+            fit_intercept=self.fit_intercept,
             weights_kind=self.weights_kind,
         )
         return path, path.best(self.criterion) if taught else 0.0
@@ -784,7 +784,7 @@ class DistilledRegressorCV(_Distilled):
             sigma=self.sigma,
             sigma_teacher=self.sigma_teacher,
             ridge=self.ridge,
-            fit_intercept=bool(self.fit_intercept),
+            fit_intercept=self.fit_intercept,
         )
 
 

@@ -13,13 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from kdtheory import printed_constant
+from kdtheory.classification import distil_classification
 from kdtheory.experiments.diabetes import (
     STUDENT_COLUMNS,
     TRUSTS,
     _one_split,
     theorem_2_on_diabetes,
 )
-from kdtheory.experiments.digits import _fit_softmax, _log_soft_labels, theorem_1_on_digits
+from kdtheory.experiments.digits import PENALTY, _log_soft_labels, theorem_1_on_digits
 
 EPS = 1e-12  # rounding of well-conditioned sums and small least-squares problems
 MPMATH_DIGITS = 80  # ten nodes, ten digits apart at most: the published formula loses under 60
@@ -89,11 +90,17 @@ def test_mean_is_the_slope_of_the_log_normaliser(index):
             assert_allclose(result.mean[index, k], float(slope), rtol=EPS)
 
 
+def _fitted(features, targets):
+    """Coefficients of the student of the digits, the constant last."""
+    fit = distil_classification(features, targets, l2=PENALTY)
+    return np.vstack([fit.coef, fit.intercept])
+
+
 def test_student_is_the_multinomial_regression_of_scikit_learn():
     features, labels = load_digits(return_X_y=True)
     features, labels = features[:300] / 16, labels[:300]
     with threadpool_limits(limits=1):
-        coef = _fit_softmax(features, np.eye(10)[labels])
+        coef = _fitted(features, np.eye(10)[labels])
         judge = LogisticRegression(C=1.0, max_iter=5000, tol=1e-8).fit(features, labels)
     assert_allclose(coef[:-1], judge.coef_.T, atol=OPTIMISER * np.abs(judge.coef_).max())
 
@@ -101,7 +108,7 @@ def test_student_is_the_multinomial_regression_of_scikit_learn():
 def test_student_reaches_its_stationary_point():
     rng = np.random.default_rng(1)
     features, targets = rng.standard_normal((50, 4)), rng.dirichlet(np.ones(3), size=50)
-    coef = _fit_softmax(features, targets)
+    coef = _fitted(features, targets)
     design = np.column_stack([features, np.ones(50)])
     logits = design @ coef
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 from sklearn.kernel_approximation import Nystroem
@@ -25,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from kdtheory._checks import check_count, check_in_unit_interval
+from kdtheory.classification import distil_classification
 from kdtheory.continuous_categorical import ContinuousCategorical, log_printed_constant
 from kdtheory.divided_differences import log_normaliser
 from kdtheory.experiments.intervals import verdict
@@ -36,6 +36,7 @@ Reals = NDArray[np.float64]
 
 FOLDS = 5
 HELD_OUT = 1 / 3
+PENALTY = 1.0  # of ½ ‖W‖²
 NORMAL_975 = 1.959963984540054  # quantile of N(0, 1): there are hundreds of held-out objects
 
 
@@ -146,16 +147,17 @@ def theorem_1_on_digits(seed: int = 0, *, trust: float = 0.5) -> DigitsResult:
         np.arange(n), test_size=HELD_OUT, random_state=_sklearn_seed(seed), stratify=labels
     )
 
-    hard = np.eye(10)[labels]
     # one thread: the matrices are small, and the last bits must not hang on the number of cores
     with threadpool_limits(limits=1):
         log_teacher = _log_soft_labels(features, labels, train, test, seed)
         teacher_probs = np.exp(log_teacher)
-        alone = _fit_softmax(features[train], hard[train])
-        blend = (1 - trust) * hard[train] + trust * teacher_probs[train]
-        distilled = _fit_softmax(features[train], blend)
-        log_probs = log_soften(_with_constant(features) @ distilled)
-        log_probs_alone = log_soften(_with_constant(features) @ alone)
+        own_labels, answers = labels[train], teacher_probs[train]
+        alone = distil_classification(features[train], own_labels, l2=PENALTY)
+        distilled = distil_classification(
+            features[train], own_labels, answers, trust=trust, l2=PENALTY
+        )
+        log_probs = log_soften(distilled.logits(features))
+        log_probs_alone = log_soften(alone.logits(features))
 
     log_printed = log_printed_constant(log_probs)
     log_exact = -log_normaliser(log_probs)
@@ -218,31 +220,6 @@ def _log_soft_labels(
     logits[test] = teacher.fit(features[train], labels[train]).decision_function(features[test])
     log_probs: Reals = log_soften(logits)
     return log_probs
-
-
-def _with_constant(features: Reals) -> Reals:
-    return np.column_stack([features, np.ones(len(features))])
-
-
-def _fit_softmax(features: Reals, targets: Reals) -> Reals:
-    """Coefficients (n_features + 1, K) of least Σ −⟨t, log softmax(xW)⟩ + ½ ‖W‖², constant free."""
-    design = _with_constant(features)
-    shape = design.shape[1], targets.shape[1]
-
-    def value_and_gradient(flat: Reals) -> tuple[float, Reals]:
-        coef = flat.reshape(shape)
-        log_probs = log_soften(design @ coef)
-        penalised = coef.copy()
-        penalised[-1] = 0
-        gradient = design.T @ (np.exp(log_probs) - targets) + penalised
-        value = -(targets * log_probs).sum() + 0.5 * (penalised**2).sum()
-        return float(value), gradient.ravel()
-
-    start = np.zeros(shape[0] * shape[1])
-    options = {"maxiter": 2000, "gtol": 1e-5, "ftol": 0.0}
-    solution = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
-    coef: Reals = solution.x.reshape(shape)
-    return coef
 
 
 def _score(model: str, log_probs: Reals, labels: NDArray[Any]) -> Score:

@@ -699,9 +699,7 @@ def _trust_and_temperature(train: SoftmaxData, test: SoftmaxData) -> TrustAndTem
     by_confidence = plain[np.argsort(test.S[plain].max(axis=1), kind="stable")]
     objects = by_confidence[[len(plain) // 4, len(plain) // 2, 3 * len(plain) // 4]]
     path = classification_path(train.X, train.y, train.S, trusts=TRUSTS)
-    logits = np.stack(
-        [test.X[objects] @ c + b for c, b in zip(path.coefs, path.intercepts, strict=True)], axis=1
-    )
+    logits = np.moveaxis(path.logits(test.X[objects]), 0, 1)
     return TrustAndTemperature(
         objects=objects,
         labels=test.y[objects],
