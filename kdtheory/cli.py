@@ -1,4 +1,4 @@
-"""The command line: ``kdtheory verify | report | regress | classify | experiment``.
+"""The command line: ``kdtheory verify | report | regress | classify | experiment | data``.
 
 Results go to stdout, warnings to stderr, progress to stderr and only to a terminal. Exit code 0:
 done, and every verdict is backed by its evidence; 1: one is not; 2: bad input, told in one line on
@@ -11,15 +11,15 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kdtheory import __version__
-from kdtheory._checks import check_count, check_output_folder
+from kdtheory import __version__, data_commands, neural_commands
+from kdtheory._checks import check_output_folder
+from kdtheory.terminal import UsageError, bad_input, integer, number, progress_bar
 
 # what the commands need is loaded by them: `kdtheory --help` answers at once
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ __all__ = ["app", "classify", "experiment_synthetic", "main", "regress", "report
 
 VERDICTS = {"true": "green", "true under a stated reading": "yellow", "false as printed": "red"}
 
-# The base of all usage errors: click's own, or that of the copy which later versions of typer carry
-UsageError: Any = typer.BadParameter.__base__
-
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
@@ -47,6 +44,13 @@ app = typer.Typer(
 
 experiments = typer.Typer(help="Experiments of the papers, over many draws.")
 app.add_typer(experiments, name="experiment")
+app.add_typer(data_commands.data, name="data")
+experiments.command("fashion-mnist", short_help="GS 6.1: where a teacher helps, on FashionMNIST.")(
+    neural_commands.fashion_mnist
+)
+experiments.command("domains", short_help="MD: from a strong domain to weak ones.")(
+    neural_commands.domains
+)
 
 
 def main() -> None:
@@ -105,12 +109,12 @@ def verify(
     from kdtheory import ledger
 
     start = time.perf_counter()
-    with _bad_input():
+    with bad_input():
         chosen = ledger.select(claims or (), source, claims=ledger.CLAIMS)
     if not chosen:
         msg = f"no claim of {source!r} is among {', '.join(claims or ())}"
         raise UsageError(msg)
-    with _progress(len(chosen)) as tell, _bad_input(ModuleNotFoundError):
+    with progress_bar(len(chosen)) as tell, bad_input(ModuleNotFoundError):
         backings = ledger.verify(chosen, rigorous=rigorous, on_result=_telling(tell))
     if as_json:
         records = [ledger.as_record(b) | {"seconds": b.seconds} for b in backings]
@@ -130,15 +134,40 @@ def report(
     seed: Annotated[
         str, typer.Option(metavar="N", help="An integer, at least 0; it fixes every number.")
     ] = "0",
+    fashion_mnist: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of a run of `kdtheory experiment fashion-mnist` to show in place of the "
+            "recorded one.",
+        ),
+    ] = None,
+    domains: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of a run of `kdtheory experiment domains` to show in place of the "
+            "recorded one.",
+        ),
+    ] = None,
 ) -> None:
-    """Verify all claims, run the theory on real data, and write one page and its numbers."""
+    """Verify all claims, run the theory on real data, and write one page and its numbers.
+
+    The experiments that need networks are not run: the page shows recorded runs, or yours.
+    """
     start = time.perf_counter()
-    with _progress(total=None) as tell:
+    with progress_bar(total=None) as tell:
+        from kdtheory.neural_page import read_result, section
         from kdtheory.report import FILES, build_report, write_report
 
-        with _bad_input():
-            number = _integer("--seed", seed)
+        with bad_input():
+            number = integer("--seed", seed)
             check_output_folder("--out", out, FILES)
+            shown = {
+                kind.replace("-", "_"): section(kind, read_result(f"--{kind}", folder, kind))
+                for kind, folder in (("fashion-mnist", fashion_mnist), ("domains", domains))
+                if folder is not None
+            }
         from kdtheory import ledger
         from kdtheory.experiments.diabetes import theorem_2_on_diabetes
         from kdtheory.experiments.digits import theorem_1_on_digits
@@ -156,8 +185,8 @@ def report(
         tell(description="generalised distillation", advance=1)
         privileged = generalised_distillation(number, n_jobs=-1)
         tell(description="page", advance=1)
-        html, results = build_report(backings, digits, diabetes, synthetic, privileged)
-        with _bad_input():
+        html, results = build_report(backings, digits, diabetes, synthetic, privileged, **shown)
+        with bad_input():
             page, _ = write_report(out, html, results)
     typer.echo(f"{page}: {_summary(backings)} ({time.perf_counter() - start:.1f} s)")
     _exit_by(backings)
@@ -230,10 +259,10 @@ def regress(
     """
     from kdtheory.regress import FILES, regression_of_file, write_regression
 
-    with _bad_input((ValueError, TypeError, ImportError)):
+    with bad_input((ValueError, TypeError, ImportError)):
         if out is not None:
             check_output_folder("--out", out, FILES)
-        with _progress(total=None) as tell:
+        with progress_bar(total=None) as tell:
             result = regression_of_file(
                 file,
                 target=target,
@@ -242,15 +271,15 @@ def regress(
                 features=None if features is None else ",".join(features).split(","),
                 weight=weight,
                 trust=None if trust is None else _number_or_word(trust),
-                sigma=None if sigma is None else _number("--sigma", sigma),
+                sigma=None if sigma is None else number("--sigma", sigma),
                 sigma_teacher=None
                 if sigma_teacher is None
-                else _number("--sigma-teacher", sigma_teacher),
+                else number("--sigma-teacher", sigma_teacher),
                 convention=convention,
-                ridge=_number("--ridge", ridge),
+                ridge=number("--ridge", ridge),
                 fit_intercept=intercept,
                 weights_kind=weights_kind,
-                confidence=_number("--confidence", confidence),
+                confidence=number("--confidence", confidence),
                 dask=dask,
                 tell=tell,
             )
@@ -325,10 +354,10 @@ def classify(
     """
     from kdtheory.classify import FILES, classification_of_file, write_classification
 
-    with _bad_input((ValueError, TypeError, ImportError)):
+    with bad_input((ValueError, TypeError, ImportError)):
         if out is not None:
             check_output_folder("--out", out, FILES)
-        with _progress(total=None) as tell:
+        with progress_bar(total=None) as tell:
             result = classification_of_file(
                 file,
                 target=target,
@@ -336,34 +365,17 @@ def classify(
                 privileged=privileged,
                 features=None if features is None else ",".join(features).split(","),
                 weight=weight,
-                trust=None if trust is None else _number("--trust", trust),
-                temperature=None if temperature is None else _number("--temperature", temperature),
+                trust=None if trust is None else number("--trust", trust),
+                temperature=None if temperature is None else number("--temperature", temperature),
                 regulariser=regulariser,
                 squared_temperature=squared_temperature,
-                l2=_number("--l2", l2),
+                l2=number("--l2", l2),
                 fit_intercept=intercept,
                 rule=rule,
                 tell=tell,
             )
         written = () if out is None else write_classification(out, result, name="--out")
     _print_result(result, written, as_json=as_json)
-
-
-def _integer(name: str, text: str, *, least: int = 0, most: int | None = None) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        msg = f"`{name}` must be an integer, got {text!r}"
-        raise ValueError(msg) from None
-    return check_count(name, value, least=least, most=most)
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        msg = f"`{name}` must be a number, got {text!r}"
-        raise ValueError(msg) from None
 
 
 def _number_or_word(text: str) -> float | str:
@@ -407,17 +419,17 @@ def experiment_synthetic(
 ) -> None:
     """Fit students without and with the teacher over draws of W, and judge the differences."""
     start = time.perf_counter()
-    with _bad_input((ValueError, TypeError)):
-        n_jobs = -1 if jobs.strip() == "-1" else _integer("--jobs", jobs, least=1)
+    with bad_input((ValueError, TypeError)):
+        n_jobs = -1 if jobs.strip() == "-1" else integer("--jobs", jobs, least=1)
         if resume and out is None:
             msg = "`--resume` needs the folder of a run, `--out`"
             raise ValueError(msg)
-        with _progress(total=None, counted=True) as tell:
+        with progress_bar(total=None, counted=True) as tell:
             from kdtheory import experiment_folder
             from kdtheory.experiments.synthetic import MOST_DRAWS, experiment_of_gs_6_2
 
-            seed_number = _integer("--seed", seed)
-            n_draws = _integer("--draws", draws, least=2, most=MOST_DRAWS)
+            seed_number = integer("--seed", seed)
+            n_draws = integer("--draws", draws, least=2, most=MOST_DRAWS)
             written: Sequence[Path] = ()
             if out is None:
                 tell(total=n_draws, description="draws of W")
@@ -447,41 +459,6 @@ def _print_result(
         typer.echo(result.text)
         for path in written:
             typer.echo(path)
-
-
-@contextmanager
-def _bad_input(
-    kind: type[Exception] | tuple[type[Exception], ...] = ValueError,
-) -> Iterator[None]:
-    """Make the words of a check a usage error."""
-    try:
-        yield
-    except kind as error:
-        raise UsageError(str(error)) from error
-
-
-@contextmanager
-def _progress(total: int | None, *, counted: bool = False) -> Iterator[Callable[..., None]]:
-    """Show a bar on stderr if that is a terminal; gives the function that moves it.
-
-    A counted one tells how many steps are done, and how much time is left.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    counts = (MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn()) if counted else ()
-    columns = (BarColumn(), TimeElapsedColumn(), *counts, TextColumn("{task.description}"))
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-        yield partial(progress.update, progress.add_task("loading", total=total))
 
 
 def _telling(tell: Callable[..., None]) -> Callable[["Backing"], None]:

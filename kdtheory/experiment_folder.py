@@ -9,21 +9,10 @@ process at a time.
 notation: none
 """
 
-import hashlib
-import json
 import os
-import reprlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-from kdtheory._checks import check_output_folder
 from kdtheory.experiments.synthetic import (
     PUBLISHED,
     Draw,
@@ -31,12 +20,12 @@ from kdtheory.experiments.synthetic import (
     experiment_of_gs_6_2,
     settings,
 )
-from kdtheory.files import json_text, plain_data, write_files
+from kdtheory.files import json_text, plain_data
+from kdtheory.run_folder import run_folder
 
 __all__ = ["FIGURES", "FILES", "summary", "synthetic_in_folder"]
 
 FILES = ("config.json", "draws.jsonl", "result.json")
-SEAL = b'{"digest": "%s", '  # how a line begins; the digest is of all after it
 FIGURES = ("figure_4.svg", "figure_5.svg", "figure_6.svg", "figure_7.svg")
 
 
@@ -82,40 +71,27 @@ def synthetic_in_folder(
     TypeError
         If a number is not an integer.
     """
-    folder = check_output_folder(name, out, (*FILES, *FIGURES))
     config = settings(seed, n_draws)
-    mark = hashlib.sha256(json_text(config).encode()).hexdigest()[:16]
-    log = folder / "draws.jsonl"
-    write_files(name, folder, {})  # the folder itself, so that it can be locked
-    with _alone(name, folder):
-        _require_regular(name, folder)
-        if any((folder / file).exists() for file in FILES):
-            if not resume:
-                msg = (
-                    f"`{name}` must be a folder without a run, got '{out}', which holds one: "
-                    "continue it with --resume"
-                )
-                raise ValueError(msg)
-            _check_config(name, folder, config)
-        write_files(name, folder, {"config.json": json_text(config)})
-        done = _finished(name, log, mark, n_draws)
-        n_done = len({draw.index for draw in done})
-        tell(total=n_draws, completed=n_done, description="draws of W")
-        with _usable(name, folder):
-            log.touch()
+    with run_folder(name, out, config, files=FILES, others=FIGURES, resume=resume) as run:
+        log = run.lines(
+            "draws.jsonl", what="draws", remedy="if it is deleted, its draw alone is done again"
+        )
+        done = [Draw(**line) for line in log.read(lambda line: line["index"] in range(n_draws))]
+        tell(
+            total=n_draws,
+            completed=len({draw.index for draw in done}),
+            description="draws of W",
+        )
 
         def keep(draw: Draw) -> None:
-            line = _sealed({"config": mark, **vars(draw)})
-            # closed after each line: the draw is kept even if this process is killed now
-            with _usable(name, folder), log.open("ab") as lines:
-                lines.write(line)
+            log.append(vars(draw))
             tell(advance=1)
 
         result = experiment_of_gs_6_2(seed, n_draws=n_draws, n_jobs=n_jobs, done=done, on_draw=keep)
         tell(description="figures")
         contents = {"result.json": json_text({"config": config, "result": plain_data(result)})}
-        written = write_files(name, folder, contents | _figures(result))
-    return result, (folder / "config.json", log, *written)
+        written = run.write(contents | _figures(result))
+    return result, (run.path / "config.json", log.path, *written)
 
 
 def summary(result: SyntheticResult) -> str:
@@ -147,121 +123,6 @@ def summary(result: SyntheticResult) -> str:
             f"{result.largest_gap:.1g}"
         )
     return "\n".join(lines)
-
-
-@contextmanager
-def _alone(name: str, folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; a lock ends with its process, however that ends."""
-    if fcntl is None:
-        yield
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)  # the folder itself: no file is left behind
-    except OSError as error:
-        msg = f"`{name}` must be a folder that can be read, got '{folder}' ({error.strerror})"
-        raise ValueError(msg) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"`{name}` must be a folder that no other process is at, got '{folder}'"
-            raise ValueError(msg) from None
-        except OSError:  # a file system that knows no locks, such as some in networks
-            pass
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _usable(name: str, folder: Path) -> Iterator[None]:
-    """Tell of a failing disk as of the folder that is on it."""
-    try:
-        yield
-    except OSError as error:
-        msg = (
-            f"`{name}` must be a folder whose files can be read and written, got '{folder}' "
-            f"({error.strerror})"
-        )
-        raise ValueError(msg) from error
-
-
-def _require_regular(name: str, folder: Path) -> None:
-    """Refuse pipes and devices, which may have no end, and links to them or to nothing."""
-    for path in (folder / file for file in FILES):
-        with _usable(name, folder):
-            good = path.is_file() or not os.path.lexists(path)
-        if not good:
-            msg = f"`{name}` must hold regular files, got '{path}', which is not one"
-            raise ValueError(msg)
-
-
-def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse to continue what another configuration began."""
-    path = folder / "config.json"
-    if not path.exists():
-        msg = f"`{name}` must hold config.json beside its draws or result, got '{folder}'"
-        raise ValueError(msg)
-    with _usable(name, folder):
-        text = path.read_bytes()
-    try:
-        there = json.loads(text)
-        if not isinstance(there, dict):
-            raise TypeError
-        json_text(there)  # numbers that are not finite are no JSON, though they are read
-    except (ValueError, TypeError, RecursionError):
-        msg = f"`{name}` must hold the config.json of a run, got '{path}', which is damaged"
-        raise ValueError(msg) from None
-    for key in (*config, *there):
-        # as texts: to == also True is 1
-        if json.dumps(there.get(key)) != json.dumps(config.get(key)):
-            msg = (
-                f"`{name}` must hold a run of the same configuration, got '{folder}', where "
-                f"`{reprlib.repr(key)[1:-1]}` is {reprlib.repr(there.get(key))}, not "
-                f"{reprlib.repr(config.get(key))}"
-            )
-            raise ValueError(msg)
-
-
-def _sealed(record: Mapping[str, Any]) -> bytes:
-    """A line that begins with the digest of its rest."""
-    rest = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()[1:]
-    return SEAL % _digest(rest) + rest + b"\n"
-
-
-def _digest(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest()[:16].encode()
-
-
-def _finished(name: str, log: Path, mark: str, n_draws: int) -> list[Draw]:
-    """Draws of the log, whose torn last line is cut off."""
-    if not log.exists():
-        return []
-    with _usable(name, log.parent):
-        text = log.read_bytes()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            with log.open("r+b") as file:
-                file.truncate(whole)
-    length = len(SEAL % _digest(b""))
-    draws = []
-    for number, line in enumerate(text[:whole].splitlines(), start=1):
-        seal, rest = line[:length], line[length:]
-        if seal != SEAL % _digest(rest):  # what follows is as it was written
-            msg = (
-                f"`{name}` must hold whole draws, got '{log}', whose line {number} is damaged: "
-                "if it is deleted, its draw alone is done again"
-            )
-            raise ValueError(msg)
-        record = json.loads(b"{" + rest)
-        if record.pop("config") != mark or record["index"] not in range(n_draws):
-            msg = (
-                f"`{name}` must hold draws of the same configuration, got '{log}', whose line "
-                f"{number} is of another"
-            )
-            raise ValueError(msg)
-        draws.append(Draw(**record))
-    return draws
 
 
 def _figures(result: SyntheticResult) -> dict[str, str]:

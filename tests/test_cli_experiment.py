@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from kdtheory import cli, experiment_folder
+from kdtheory import cli, experiment_folder, run_folder
 from kdtheory.experiment_folder import FIGURES, FILES, synthetic_in_folder
 from kdtheory.experiments import synthetic as synthetic_module
 from kdtheory.experiments.synthetic import Draw, experiment_of_gs_6_2, one_draw
@@ -220,7 +220,7 @@ def test_killed_process_loses_no_finished_draw(which, whole, tmp_path):
     assert {path.name for path in folder.iterdir()} >= {*FILES, *FIGURES}
 
 
-@pytest.mark.skipif(experiment_folder.fcntl is None, reason="no locks here")
+@pytest.mark.skipif(run_folder.fcntl is None, reason="no locks here")
 @pytest.mark.usefixtures("undrawn")
 def test_folder_has_one_process_at_a_time(whole, tmp_path):
     folder, script = tmp_path / "run", tmp_path / "first.py"
@@ -306,7 +306,7 @@ def test_repeated_line_counts_once(half, whole):
 
 @pytest.mark.usefixtures("undrawn")
 def test_system_without_locks_runs_all_the_same(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(experiment_folder, "fcntl", None)
+    monkeypatch.setattr(run_folder, "fcntl", None)
     synthetic_in_folder(tmp_path, n_draws=DRAWS)
     assert contents(tmp_path) == contents(whole[0])
 
@@ -423,7 +423,7 @@ def test_line_of_another_run_is_named(run, half, change):
     path = half / "draws.jsonl"
     record = json.loads(path.read_text(encoding="utf-8")) | change
     del record["digest"]
-    path.write_bytes(experiment_folder._sealed(record))
+    path.write_bytes(run_folder._sealed(record))
     assert "line 1 is of another" in refused(run, half, "--draws", DRAWS, "--resume")
 
 
@@ -458,10 +458,10 @@ def test_link_to_a_regular_file_is_followed(whole, half):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_disk_that_fills_up_is_told_of_the_folder(run, half, monkeypatch):
-    monkeypatch.setattr(experiment_folder, "_require_regular", lambda *_: None)
+    monkeypatch.setattr(run_folder, "_require_regular", lambda *_: None)
     (half / "draws.jsonl").unlink()
     (half / "draws.jsonl").symlink_to("/dev/full")
-    monkeypatch.setattr(experiment_folder, "_finished", lambda *_: [])
+    monkeypatch.setattr(run_folder.SealedLines, "read", lambda *_: [])
     code, out, err = run(
         "experiment", "synthetic", "--jobs", 1, "--draws", DRAWS, "--out", half, "--resume"
     )
