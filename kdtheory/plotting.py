@@ -57,9 +57,13 @@ __all__ = [
     "errors_of_probabilities",
     "generator_plates",
     "greatest_probabilities",
+    "house_style",
+    "log_ticks",
     "mass_by_confidence",
     "mean_against_softmax",
+    "opaque_legend",
     "paired_differences",
+    "panel",
     "probability_by_temperature",
     "readings_of_published",
     "residuals_against_fitted",
@@ -96,8 +100,14 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 
 @contextmanager
-def _house_style(**more: object) -> Iterator[None]:
-    """Put on the house style whatever the caller's settings are, which come back afterwards."""
+def house_style(**more: object) -> Iterator[None]:
+    """Put on the house style whatever the caller's settings are, which come back afterwards.
+
+    Parameters
+    ----------
+    **more
+        Settings of matplotlib beside those of the style.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE | more)
@@ -105,11 +115,44 @@ def _house_style(**more: object) -> Iterator[None]:
 
 
 @contextmanager
-def _panel(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
-    """Make a figure with one pair of axes."""
-    with _house_style():
+def panel(size: tuple[float, float] = SIZE) -> Iterator[tuple[Figure, Axes]]:
+    """Make a figure with one pair of axes, in the house style.
+
+    Parameters
+    ----------
+    size : (width, height)
+        In inches.
+    """
+    with house_style():
         figure = Figure(figsize=size, layout="constrained")
         yield figure, figure.add_subplot()
+
+
+def log_ticks(axis: Axis) -> None:
+    """Label 1, 2 and 5 of each decade of a logarithmic axis as plain numbers.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+    """
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def opaque_legend(axes: Axes, **options: object) -> None:
+    """Add a legend whose marks are seen, though those of a cloud are faint.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    **options
+        Of `matplotlib.axes.Axes.legend`.
+    """
+    legend = axes.legend(handletextpad=0.5, **options)
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
 
 
 def mass_by_confidence(result: DigitsResult) -> Figure:
@@ -123,7 +166,7 @@ def mass_by_confidence(result: DigitsResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         decades = result.log_mass / np.log(10)
         groups = ((~result.held_out, BLUE, "fitted on"), (result.held_out, ORANGE, "held out"))
         for chosen, colour, label in groups:
@@ -137,7 +180,7 @@ def mass_by_confidence(result: DigitsResult) -> Figure:
         axes.set_xlabel("confidence of the student, max g")
         axes.set_ylabel("log₁₀ of the total mass")
         axes.set_ylim(top=3)
-        _opaque_legend(axes, loc="lower left", markerscale=2)
+        opaque_legend(axes, loc="lower left", markerscale=2)
     return figure
 
 
@@ -172,7 +215,7 @@ def simplex_density(
     distribution = ContinuousCategorical(logits=logits)
     density = np.exp(distribution.log_prob(points))
     low, high = limits or (density.min(), density.max())
-    with _panel((4.8, 4.2)) as (figure, axes):
+    with panel((4.8, 4.2)) as (figure, axes):
         triangles = Triangulation(*(points @ CORNERS).T)
         heat = axes.tripcolor(
             triangles, density, shading="gouraud", cmap="cividis",
@@ -189,7 +232,7 @@ def simplex_density(
                 *(point @ CORNERS), marker, color="white", markeredgecolor="black", markersize=9,
                 label=label, clip_on=False, linestyle="",
             )  # fmt: skip
-        _opaque_legend(axes, loc="upper left")
+        opaque_legend(axes, loc="upper left")
         bar = figure.colorbar(heat, ax=axes, orientation="horizontal", shrink=0.85, pad=0.02)
         bar.set_label("density, per unit of ds₁ ds₂ (uniform: 2)")
         bar.outline.set_visible(False)
@@ -207,7 +250,7 @@ def mean_against_softmax(result: DigitsResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         probs = np.exp(result.log_probs)
         top = np.zeros(probs.shape, dtype=bool)
         np.put_along_axis(top, probs.argmax(axis=1)[:, None], True, axis=1)
@@ -223,7 +266,7 @@ def mean_against_softmax(result: DigitsResult) -> Figure:
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("softmax probability g")
         axes.set_ylabel("mean μ of the exact density")
-        _opaque_legend(axes, loc="upper left", markerscale=2)
+        opaque_legend(axes, loc="upper left", markerscale=2)
     return figure
 
 
@@ -238,7 +281,7 @@ def error_against_trust(result: DiabetesResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         axes.axhline(0, color="black", linewidth=1.2)
         for columns, shift, colour, marker in ((10, -0.035, BLUE, "o"), (3, 0.035, ORANGE, "s")):
             rows = [c for c in result.comparisons if c.teacher_columns == columns]
@@ -257,7 +300,7 @@ def error_against_trust(result: DiabetesResult) -> Figure:
         axes.set_ylabel("change of held-out squared error")
         shown = np.concatenate([c.differences for c in result.comparisons])
         axes.set_ylim(*np.quantile(shown, [0.01, 0.99]))
-        _opaque_legend(axes, loc="lower left")
+        opaque_legend(axes, loc="lower left")
     return figure
 
 
@@ -275,7 +318,7 @@ def errors_along_trust(path: PathErrors, chosen: ArrayLike) -> Figure:
     matplotlib.figure.Figure
     """
     trusts = check_real_array("chosen", chosen, ndim=1)
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         for errors, colour, dashes, label in (
             (path.held_out_error, ORANGE, "-", "held-out patients"),
             (path.loo_error, BLUE, "-", "leave-one-out"),
@@ -300,7 +343,7 @@ def errors_along_trust(path: PathErrors, chosen: ArrayLike) -> Figure:
         axes.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
         axes.set_xlabel("trust λ in the teacher")
         axes.set_ylabel("change of mean squared error")
-        _opaque_legend(axes, loc="upper center", ncols=2)
+        opaque_legend(axes, loc="upper center", ncols=2)
     return figure
 
 
@@ -315,7 +358,7 @@ def coefficient_intervals(result: DiabetesResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         axes.axvline(0, color="black", linewidth=1.2)
         rank = -np.arange(len(result.columns), dtype=float)
         styles = ((0.25, GREY, "s", "-"), (0.0, BLUE, "o", "-"), (-0.25, ORANGE, "X", (0, (3, 2))))
@@ -331,7 +374,7 @@ def coefficient_intervals(result: DiabetesResult) -> Figure:
         axes.set_ylim(rank[-1] - 1.6, 0.5)  # room for the legend
         axes.set_xlabel("progression for one standard deviation of the column")
         axes.grid(axis="y", visible=False)
-        _opaque_legend(axes, loc="lower right")
+        opaque_legend(axes, loc="lower right")
     return figure
 
 
@@ -346,7 +389,7 @@ def blended_targets(result: DiabetesResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         inside = np.flatnonzero(result.privileged)
         inside = inside[np.argsort(result.answers[inside], kind="stable")]
         rank = np.arange(1, len(inside) + 1)
@@ -362,7 +405,7 @@ def blended_targets(result: DiabetesResult) -> Figure:
         axes.set_xlabel("patients with a teacher, by label")
         axes.set_ylabel("progression of the disease")
         axes.grid(axis="x", visible=False)
-        _opaque_legend(axes, loc="upper left")
+        opaque_legend(axes, loc="upper left")
     return figure
 
 
@@ -447,14 +490,14 @@ def class_probabilities(probs: ArrayLike, *, colour: str = BLUE) -> Figure:
         If `probs` is not of three classes or off the simplex.
     """
     points = check_simplex_points("probs", check_matrix("probs", probs), n_classes=3)
-    with _panel((3.6, 3.4)) as (figure, axes):
+    with panel((3.6, 3.4)) as (figure, axes):
         _draw_simplex(axes, ["class 1", "class 2", "class 3"])
         x, y = (points @ CORNERS).T
         axes.scatter(x, y, s=9, color=colour, alpha=0.35, linewidths=0,
                      rasterized=True, clip_on=False, label="an object")  # fmt: skip
         axes.plot(*(points.mean(axis=0) @ CORNERS), "D", color="black", markersize=8,
                   markeredgecolor="white", label="their mean")  # fmt: skip
-        _opaque_legend(axes, loc="upper left")
+        opaque_legend(axes, loc="upper left")
     return figure
 
 
@@ -483,7 +526,7 @@ def class_distributions(distributions: Mapping[str, ArrayLike]) -> Figure:
     likeliest = first.argmax(axis=1)
     order = np.lexsort((-first.max(axis=1), likeliest))
     n_objects, n_classes = first.shape
-    with _house_style(**{"axes.grid": False}):
+    with house_style(**{"axes.grid": False}):
         figure = Figure(figsize=(SIZE[0], 1.1 + 1.15 * len(rows)), layout="constrained")
         panels = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
         edges = np.arange(n_objects + 1)
@@ -524,7 +567,7 @@ def greatest_probabilities(distributions: Mapping[str, ArrayLike]) -> Figure:
         If the shapes disagree or a row is off the simplex.
     """
     rows = _distributions(distributions)
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         dashes = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
         looks = zip(("black", ORANGE, BLUE, GREEN), dashes, strict=True)
         for (name, probs), (colour, style) in zip(rows.items(), looks, strict=False):
@@ -535,7 +578,7 @@ def greatest_probabilities(distributions: Mapping[str, ArrayLike]) -> Figure:
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("greatest class probability of an object")
         axes.set_ylabel("share of objects at or below it")
-        _opaque_legend(axes, loc="upper left")
+        opaque_legend(axes, loc="upper left")
     return figure
 
 
@@ -559,7 +602,7 @@ def errors_of_probabilities(true: ArrayLike, students: Mapping[str, ArrayLike]) 
         If the shapes disagree or a row is off the simplex.
     """
     truth, *guesses = _distributions({"true": true} | dict(students)).values()
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         for name, guess, colour in zip(students, guesses, (ORANGE, BLUE), strict=False):
             axes.scatter(truth, guess - truth, s=7, color=colour, alpha=0.3, linewidths=0,
                          rasterized=True, label=name)  # fmt: skip
@@ -568,7 +611,7 @@ def errors_of_probabilities(true: ArrayLike, students: Mapping[str, ArrayLike]) 
         axes.set_ylabel("student's minus true probability")
         far = 1.45 * max(abs(guess - truth).max() for guess in guesses)
         axes.set_ylim(-far, far)  # room for the legend
-        _opaque_legend(axes, loc="upper left", markerscale=2)
+        opaque_legend(axes, loc="upper left", markerscale=2)
     return figure
 
 
@@ -587,7 +630,7 @@ def paired_differences(changes: Mapping[str, Change], *, label: str) -> Figure:
     matplotlib.figure.Figure
     """
     looks = {"better": (GREEN, "o"), "worse": (ORANGE, "X"), "undecided": (GREY, "s")}
-    with _panel((SIZE[0], 1.1 + 0.62 * len(changes))) as (figure, axes):
+    with panel((SIZE[0], 1.1 + 0.62 * len(changes))) as (figure, axes):
         axes.axvline(0, color="black", linewidth=1.2)
         for row, (name, change) in enumerate(changes.items()):
             colour, marker = looks[change.verdict]
@@ -630,7 +673,7 @@ def divergence_by_draw(without: ArrayLike, with_teacher: ArrayLike) -> Figure:
     x = check_real_array("without", without, ndim=1)
     y = check_real_array("with_teacher", with_teacher, ndim=1)
     check_lengths_agree(without=x, with_teacher=y)
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         axes.scatter(x, y, s=12, color=BLUE, alpha=0.45, linewidths=0, rasterized=True,
                      label="one W each")  # fmt: skip
         axes.plot([x.mean()], [y.mean()], "D", color="black", markersize=8, linestyle="",
@@ -644,11 +687,11 @@ def divergence_by_draw(without: ArrayLike, with_teacher: ArrayLike) -> Figure:
         axes.set_yscale("log")
         axes.set_xlim(x.min() / 2.5, x.max() * 1.6)
         axes.set_ylim(low, high)
-        _log_ticks(axes.xaxis)
-        _log_ticks(axes.yaxis)
+        log_ticks(axes.xaxis)
+        log_ticks(axes.yaxis)
         axes.set_xlabel("KL to the truth without a teacher, nats")
         axes.set_ylabel("with the teacher, nats")
-        _opaque_legend(axes, loc="lower right")
+        opaque_legend(axes, loc="lower right")
     return figure
 
 
@@ -675,7 +718,7 @@ def right_class_probability(trusts: ArrayLike, temperatures: ArrayLike, probs: A
     x = check_real_array("temperatures", temperatures, ndim=1)
     y = check_real_array("trusts", trusts, ndim=1)
     heights = check_matrix("probs", probs, shape=(len(y), len(x)))
-    with _panel((4.8, 4.2)) as (figure, axes):
+    with panel((4.8, 4.2)) as (figure, axes):
         heat = axes.pcolormesh(x, y, heights, shading="nearest", cmap="cividis", vmin=0, vmax=1,
                                rasterized=True)  # fmt: skip
         lines = axes.contour(x, y, heights, levels=np.arange(0.1, 1, 0.1), colors="white",
@@ -704,7 +747,7 @@ def probability_by_temperature(figure_7: TrustAndTemperature) -> Figure:
     matplotlib.figure.Figure
     """
     x, n_classes = figure_7.temperatures, figure_7.truth.shape[1]
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         axes.axhline(1 / n_classes, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.axvline(1, color="black", linewidth=0.8)
         looks = zip((ORANGE, BLUE, GREEN), ("s", "o", "^"), strict=True)
@@ -727,7 +770,7 @@ def probability_by_temperature(figure_7: TrustAndTemperature) -> Figure:
         axes.set_ylim(0, 1.04)
         axes.set_xlabel("temperature T of the prediction")
         axes.set_ylabel("probability of the right class")
-        _opaque_legend(axes, loc="upper right")
+        opaque_legend(axes, loc="upper right")
     return figure
 
 
@@ -742,7 +785,7 @@ def class_marginals(result: SyntheticResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         n_draws, n_classes = result.marginals.shape
         classes = np.arange(1, n_classes + 1)
         jitter = 0.5 * (_spread_out(n_draws) - 0.5)
@@ -763,7 +806,7 @@ def class_marginals(result: SyntheticResult) -> Figure:
         axes.set_xlabel("class")
         axes.set_ylabel("share of the objects")
         axes.grid(axis="x", visible=False)
-        _opaque_legend(axes, loc="lower center")
+        opaque_legend(axes, loc="lower center")
     return figure
 
 
@@ -778,7 +821,7 @@ def cross_entropy_against_accuracy(result: SyntheticResult) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _panel((4.8, 4.4)) as (figure, axes):
+    with panel((4.8, 4.4)) as (figure, axes):
         for student, colour, words in (
             ("without", ORANGE, "student without a teacher"),
             ("with", BLUE, "student with the teacher"),
@@ -799,7 +842,7 @@ def cross_entropy_against_accuracy(result: SyntheticResult) -> Figure:
         axes.set_ylim(bottom, top + 0.5 * (top - bottom))  # room for the legend
         axes.set_xlabel(f"accuracy on {result.n_test} test objects")
         axes.set_ylabel("cross-entropy, nats")
-        _opaque_legend(axes, loc="upper right", markerscale=1.5)
+        opaque_legend(axes, loc="upper right", markerscale=1.5)
     return figure
 
 
@@ -816,7 +859,7 @@ def readings_of_published(readings: Sequence[Reading]) -> Figure:
     matplotlib.figure.Figure
     """
     rank = np.arange(len(readings))
-    with _panel((SIZE[0], 1.5 + 0.26 * len(readings))) as (figure, axes):
+    with panel((SIZE[0], 1.5 + 0.26 * len(readings))) as (figure, axes):
         for student, row, colour, shift, marker in (
             ("without", PUBLISHED[0], ORANGE, -0.17, "o"),
             ("with", PUBLISHED[1], BLUE, 0.17, "s"),
@@ -830,7 +873,7 @@ def readings_of_published(readings: Sequence[Reading]) -> Figure:
                       markeredgecolor=colour, markeredgewidth=1.3, linestyle="",
                       label=f"draws, {row.model}")  # fmt: skip
         axes.set_xscale("log")
-        _log_ticks(axes.xaxis)
+        log_ticks(axes.xaxis)
         possible = [reading.verdict == "possible" for reading in readings]
         names = [r.name + p * ", possible" for r, p in zip(readings, possible, strict=True)]
         axes.set_yticks(rank, names, fontsize=9)
@@ -857,7 +900,7 @@ def distilled_accuracies(result: PrivilegedResult) -> Figure:
         Bars are standard deviations over repetitions, as in the paper.
     """
     rows = result.comparisons
-    with _panel((SIZE[0], 1.5 + 0.95 * len(rows))) as (figure, axes):
+    with panel((SIZE[0], 1.5 + 0.95 * len(rows))) as (figure, axes):
         for shift, model, colour, marker in (
             (-0.12, "teacher", GREY, "^"), (0.14, "plain", ORANGE, "o"),
             (0.4, "distilled", BLUE, "s"),
@@ -907,7 +950,7 @@ def residuals_against_fitted(
     """
     x = check_real_array("fitted", fitted, ndim=1)
     y = check_real_array("residuals", residuals, ndim=1)
-    with _panel() as (figure, axes):
+    with panel() as (figure, axes):
         if counts is None:
             check_lengths_agree(fitted=x, residuals=y)
             axes.scatter(x, y, s=9, alpha=0.35, color=BLUE, linewidths=0, rasterized=True)
@@ -951,7 +994,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str]) -> Figure:
     table = check_matrix("counts", counts, shape=(K, K))
     totals = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
-    with _panel((4.8, 4.2)) as (figure, axes):
+    with panel((4.8, 4.2)) as (figure, axes):
         heat = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
         figure.colorbar(heat, ax=axes, label="share of the class", shrink=0.8)
         axes.grid(visible=False)
@@ -995,7 +1038,7 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
         raise ValueError(msg)
     stream = StringIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with _house_style(**{"svg.hashsalt": name}):
+    with house_style(**{"svg.hashsalt": name}):
         figure.savefig(stream, format="svg", metadata=unsaid, dpi=DPI)
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].rstrip()
@@ -1019,7 +1062,7 @@ def _plate_diagram(
     import daft
     from matplotlib import pyplot as plt  # by which daft draws; the other figures do without
 
-    with _house_style():
+    with house_style():
         width = SIZE[0] * 2.54 / 2
         model = daft.PGM(
             shape=(width, height), origin=(0, 0), node_unit=1.45, aspect=1.5, node_ec=GREY,
@@ -1067,21 +1110,6 @@ def _draw_simplex(axes: Axes, vertices: Sequence[str]) -> None:
     axes.set_axis_off()
     axes.set_xlim(-0.16, 1.16)
     axes.set_ylim(-0.1, 0.96)
-
-
-def _log_ticks(axis: Axis) -> None:
-    """Label 1, 2 and 5 of each decade of a logarithmic axis as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())
-
-
-def _opaque_legend(axes: Axes, **options: object) -> None:
-    """Add a legend whose marks are seen, though those of a cloud are faint."""
-    legend = axes.legend(handletextpad=0.5, **options)
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1)
 
 
 def _grid(n: int) -> NDArray[np.float64]:

@@ -6,20 +6,19 @@ notation: none
 import math
 import os
 import platform
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kdtheory.experiments.readings import LEVEL
 from kdtheory.experiments.synthetic import PUBLISHED, Change, SyntheticResult
 from kdtheory.files import json_text, plain_data, write_files
+from kdtheory.neural_page import Section, recorded, section
+from kdtheory.typesetting import count_of, page_environment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,6 +58,9 @@ def build_report(
     diabetes: "DiabetesResult",
     synthetic: SyntheticResult,
     privileged: "PrivilegedResult",
+    *,
+    fashion_mnist: Section | None = None,
+    domains: Section | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Page and results of the main job.
 
@@ -68,6 +70,9 @@ def build_report(
         What `kdtheory.ledger.verify` returned.
     digits, diabetes, synthetic, privileged
         The experiments.
+    fashion_mnist, domains : Section, optional
+        Those of networks, which are not run here: as of `kdtheory.neural_page.section`. If None,
+        the runs that came with the package.
 
     Returns
     -------
@@ -76,6 +81,8 @@ def build_report(
     results : dict
         What the page says, in numbers, for `write_report`; the same for the same arguments.
     """
+    fashion_mnist = fashion_mnist or _recorded_section("fashion-mnist")
+    domains = domains or _recorded_section("domains")
     results = {
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "seed": digits.seed,
@@ -86,43 +93,43 @@ def build_report(
         "diabetes": plain_data(diabetes),
         "synthetic": _synthetic(synthetic),
         "privileged": _privileged(privileged),
+        "fashion_mnist": fashion_mnist.document,
+        "domains": domains.document,
     }
-    environment = Environment(
-        loader=PackageLoader("kdtheory"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": _number, "count_of": _count, "typeset": _typeset}
-    html = environment.get_template("report.html").render(
-        results,
-        # the objects beside their plain form: they know verdicts and look-ups
-        results=results,
-        digits=digits,
-        diabetes=diabetes,
-        synthetic=synthetic,
-        privileged=privileged,
-        published=PUBLISHED,
-        level=LEVEL,
-        point=POINT,
-        model_names=MODELS,
-        measure_words=MEASURES,
-        teacher_changes=_teacher_changes(synthetic),
-        other_changes=_other_changes(synthetic),
-        term_changes=_term_changes(synthetic),
-        gains=_gains(privileged),
-        other_students=[
-            row
-            for row in privileged.comparisons
-            if abs(row.distilled.mean - row.published.distilled[0]) > row.published.distilled[1]
-        ],
-        strange_teachers=[
-            row
-            for row in privileged.comparisons
-            if abs(row.teacher.mean - row.published.teacher[0]) > FAR
-        ],
-        parts=_parts(results["ledger"]["claims"]),
-        figures=_figures(digits, diabetes, synthetic, privileged),
+    html = (
+        page_environment()
+        .get_template("report.html")
+        .render(
+            results,
+            # the objects beside their plain form: they know verdicts and look-ups
+            results=results,
+            digits=digits,
+            diabetes=diabetes,
+            synthetic=synthetic,
+            privileged=privileged,
+            neural={"fashion_mnist": fashion_mnist, "domains": domains},
+            published=PUBLISHED,
+            level=LEVEL,
+            point=POINT,
+            model_names=MODELS,
+            measure_words=MEASURES,
+            teacher_changes=_teacher_changes(synthetic),
+            other_changes=_other_changes(synthetic),
+            term_changes=_term_changes(synthetic),
+            gains=_gains(privileged),
+            other_students=[
+                row
+                for row in privileged.comparisons
+                if abs(row.distilled.mean - row.published.distilled[0]) > row.published.distilled[1]
+            ],
+            strange_teachers=[
+                row
+                for row in privileged.comparisons
+                if abs(row.teacher.mean - row.published.teacher[0]) > FAR
+            ],
+            parts=_parts(results["ledger"]["claims"]),
+            figures=_figures(digits, diabetes, synthetic, privileged),
+        )
     )
     return html.strip() + "\n", results
 
@@ -154,6 +161,10 @@ def write_report(
     texts = (html, json_text(results, sort_keys=True))
     page, numbers = write_files("--out", out, dict(zip(FILES, texts, strict=True)))
     return page, numbers
+
+
+def _recorded_section(kind: str) -> Section:
+    return section(kind, recorded(kind), recorded=True)
 
 
 def _ledger(backings: Sequence["Backing"]) -> dict[str, Any]:
@@ -353,7 +364,7 @@ def _student_figures(
     )
     sizes = {"test": synthetic.n_test, "large": synthetic.n_large}
     teacher_changes = {
-        f"{MEASURES[change.measure]}, {_count(sizes[change.sample])} objects": change
+        f"{MEASURES[change.measure]}, {count_of(sizes[change.sample])} objects": change
         for change in _teacher_changes(synthetic)
         if change.measure in ("kl", "cross_entropy", "accuracy")
     }
@@ -484,21 +495,3 @@ def _quantiles(digits: "DigitsResult") -> dict[str, float]:
     decades = digits.log_mass / np.log(10)
     values = np.quantile(decades, (0, 0.25, 0.5, 0.75, 1))
     return dict(zip(names, values.tolist(), strict=True))
-
-
-def _number(value: float, form: str = ".0f") -> str:
-    """Write a number as print sets it: with − in place of the hyphen."""
-    return format(value, form).replace("-", "−")
-
-
-def _count(number: int) -> str:
-    """Write a count as print sets it: its thousands apart."""
-    return f"{number:,}".replace(",", "\u00a0")
-
-
-def _typeset(words: str) -> str:
-    """Words as HTML, with indices and exponents such as g_k^{s_k} where print has them."""
-    html = escape(words, quote=False)
-    for sign, tag in (("_", "sub"), (r"\^", "sup")):  # indices first: exponents may hold them
-        html = re.sub(sign + r"(?:\{([^{}]*)\}|([A-Za-z0-9]+))", rf"<{tag}>\1\2</{tag}>", html)
-    return html

@@ -5,12 +5,13 @@ import re
 from collections import defaultdict
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 
+import made_up_results
 import numpy as np
 import pytest
 from experiment_results import DRAWS, diabetes, digits, privileged, synthetic
+from pages import Page
 
 import kdtheory.report
 from kdtheory import ledger
@@ -18,10 +19,11 @@ from kdtheory.experiments.diabetes import theorem_2_on_diabetes
 from kdtheory.experiments.digits import theorem_1_on_digits
 from kdtheory.experiments.intervals import Interval
 from kdtheory.experiments.synthetic import PUBLISHED, experiment_of_gs_6_2
+from kdtheory.neural_page import recorded, section
 from kdtheory.report import FILES, build_report, write_report
+from kdtheory.typesetting import typeset
 
 QUICK_SECONDS = 0.3  # of a claim; CI compares the files of two whole runs
-VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
 @cache
@@ -31,8 +33,17 @@ def backings():
 
 
 @cache
+def neural():
+    """Sections of experiments that nobody ran: the recorded runs may be there or not."""
+    return {
+        "fashion_mnist": section("fashion-mnist", made_up_results.fashion_mnist(), recorded=True),
+        "domains": section("domains", made_up_results.domains()),
+    }
+
+
+@cache
 def report():
-    return build_report(backings(), digits(), diabetes(), synthetic(), privileged())
+    return build_report(backings(), digits(), diabetes(), synthetic(), privileged(), **neural())
 
 
 def planted(**changes):
@@ -45,39 +56,6 @@ def planted(**changes):
 def undrawn(monkeypatch):
     """No figures, for tests of the words around them."""
     monkeypatch.setattr(kdtheory.report, "_figures", lambda *_: defaultdict(str))
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, and a check that tags are balanced."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.elements, self.open, self.words = [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), len(self.open)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), len(self.open)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"style", "svg"} & set(self.open):
-            self.words.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs, _ in self.elements if name == tag]
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.words).split())
 
 
 def bare(words):
@@ -346,6 +324,33 @@ def test_words_follow_the_verdicts():
         assert "they have a part in the change" in text
 
 
+def test_neural_experiments_are_told_with_where_they_were_run():
+    text, run = page().text, made_up_results.RUN
+    assert "These numbers were recorded on a made-up processor" in text
+    assert "These numbers are of a run on a made-up processor" in text
+    assert text.count(f"on {run['date']}, by {run['command']}") == 2
+    assert text.count("They are not computed for this page") == 2
+    for kind in ("fashion-mnist", "domains"):
+        assert f"kdtheory experiment {kind} --out DIR" in text
+        assert report()[1][kind.replace("-", "_")] == neural()[kind.replace("-", "_")].document
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_neural_experiment_that_is_not_recorded_says_how_to_make_it():
+    empty = {kind.replace("-", "_"): section(kind, None) for kind in ("fashion-mnist", "domains")}
+    html, results = build_report([], digits(), diabetes(), synthetic(), privileged(), **empty)
+    assert Page(html).text.count("No run of this experiment is recorded here.") == 2
+    assert "kdtheory experiment domains --out DIR" in Page(html).text
+    assert results["fashion_mnist"] is results["domains"] is None
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_recorded_runs_are_shown_unless_others_are_given():
+    results = build_report([], digits(), diabetes(), synthetic(), privileged())[1]
+    assert results["fashion_mnist"] == recorded("fashion-mnist")
+    assert results["domains"] == recorded("domains")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_text_of_a_claim_is_escaped():
     html, _ = build_report(
@@ -367,7 +372,7 @@ def test_text_of_a_claim_is_escaped():
     ],
 )
 def test_indices_and_exponents_are_typeset(words, html):
-    assert kdtheory.report._typeset(words) == html
+    assert typeset(words) == html
 
 
 # --- laws of the page
@@ -399,7 +404,8 @@ def test_page_fits_a_phone_and_the_dark_and_paper():
 
 def test_every_figure_has_alternative_text_and_a_caption():
     pictures = [attrs for attrs in page().all("svg") if "viewbox" in attrs]
-    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption")) == 26
+    assert len(pictures) == len(page().all("figure")) == len(page().all("figcaption"))
+    assert len(pictures) == 26 + sum(len(part.figures) for part in neural().values())
     html = report()[0]
     for attrs in pictures:
         assert attrs["role"] == "img"
@@ -424,7 +430,7 @@ def test_wide_tables_scroll_in_their_own_box():
             parent = [e for e in page().elements[:position] if e[2] == depth - 1][-1]
             assert parent[1]["class"] == "scroll"
             boxed += 1
-    assert boxed == 12
+    assert boxed == 12 + 5 + 7
 
 
 # --- laws of the files
@@ -461,9 +467,11 @@ def test_files_are_what_was_built(tmp_path):
 
 
 def test_results_hold_no_time_and_no_place():
-    text = json.dumps(report()[1])
+    results = report()[1]
+    assert str(Path.cwd()) not in json.dumps(results)
+    # but for those of runs that were done before
+    text = json.dumps({key: results[key] for key in results.keys() - neural().keys()})
     assert "seconds" not in text
-    assert str(Path.cwd()) not in text
     assert not re.search(r"20\d\d-\d\d-\d\d", text)
 
 
