@@ -1,5 +1,5 @@
 # One command per thought. Each target runs in the active environment; see CONTRIBUTING.md.
-.PHONY: check test deep coverage notebooks report bench readme oldest build
+.PHONY: check test neural deep coverage notebooks report bench readme oldest build
 
 NBMAKE ?= --nbmake --overwrite
 
@@ -12,6 +12,10 @@ check: ## lint, format, types, direction of imports
 test: ## every test, with the README example and the docstring examples
 	pytest
 
+neural: ## the tests of networks, failing under 95 %, and what is said of them elsewhere; needs the extra `neural`
+	pytest tests/neural kdtheory/neural --cov --cov-config=tests/neural/coverage.toml --cov-fail-under=95 --durations=10
+	pytest tests/test_house.py tests/test_readme.py
+
 deep: ## the same with 10 000 examples for each law
 	HYPOTHESIS_PROFILE=nightly pytest
 
@@ -20,7 +24,8 @@ BRANCHES = import json, sys; t = json.load(sys.stdin)["totals"]; \
 	n, m = t["covered_branches"], t["num_branches"]; \
 	print(f"branches of theory and ledger: {n} of {m}, {100 * n / m:.1f} %"); \
 	sys.exit(n < 0.95 * m)
-FACES = kdtheory/cli.py,kdtheory/report.py,kdtheory/plotting.py,kdtheory/experiments/*,kdtheory/testing.py
+FACES = kdtheory/cli.py,kdtheory/*_commands.py,kdtheory/terminal.py,kdtheory/report.py,kdtheory/neural_page.py,$\
+	kdtheory/plotting*.py,kdtheory/typesetting.py,kdtheory/experiments/*,kdtheory/testing.py
 
 coverage: ## the tests, failing under 95 % of lines and branches, and under 95 % of branches of theory and ledger
 	pytest --cov --cov-fail-under=95
@@ -36,8 +41,13 @@ notebooks: ## execute the notebooks in place; CI, which only checks: make notebo
 report: ## the main job: kdtheory-report/index.html and results.json
 	kdtheory report
 
+# those of networks need the extra `neural`
+NETWORKS = benchmarks/continuous_bernoulli.py benchmarks/fleet.py
+BENCHMARKS = $(filter-out $(NETWORKS),$(wildcard benchmarks/*.py)) \
+	$(shell python -c 'import torch' 2> /dev/null && echo $(NETWORKS))
+
 bench: ## every benchmark, one after the other
-	set -e; for file in benchmarks/*.py; do python "$$file"; done
+	set -e; for file in $(BENCHMARKS); do python "$$file"; done
 
 readme: ## write the live table of claims into README.md
 	python tests/test_readme.py

@@ -44,7 +44,9 @@ app = typer.Typer(
 
 experiments = typer.Typer(help="Experiments of the papers, over many draws.")
 app.add_typer(experiments, name="experiment")
-app.add_typer(data_commands.data, name="data")
+app.add_typer(
+    data_commands.data, name="data", short_help="Data sets: where they are, and whether whole."
+)
 experiments.command("fashion-mnist", short_help="GS 6.1: where a teacher helps, on FashionMNIST.")(
     neural_commands.fashion_mnist
 )

@@ -143,13 +143,15 @@ def _experiment(
         if resume and out is None:
             msg = "`--resume` needs the folder of a run, `--out`"
             raise ValueError(msg)
-        neural_runs.require_networks(f"`kdtheory experiment {kind}`")
+        if out is not None:
+            neural_runs.require_folder(kind, "--out", out)
         with progress_bar(total=None, counted=True) as tell:
-            tell(description="data")
+            neural_runs.require_networks(f"`kdtheory experiment {kind}`")
             neural_runs.require_device("--device", device)
+            tell(description="data")
             from kdtheory.datasets import fashion_mnist
 
-            data = fashion_mnist(data_dir, progress=False)
+            data = fashion_mnist(data_dir, progress=False, name="--data-dir")
             if out is None:
                 document = neural_runs.run_experiment(
                     kind, data, seeds=n_seeds, quick=quick, device=device, tell=tell

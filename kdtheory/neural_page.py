@@ -24,12 +24,31 @@ from kdtheory.typesetting import count_of, number, page_environment
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Section", "experiment_page", "figures", "read_result", "recorded", "section"]
+__all__ = [
+    "FIGURES",
+    "KINDS",
+    "Section",
+    "experiment_page",
+    "figures",
+    "read_result",
+    "recorded",
+    "section",
+]
 
 Document = Mapping[str, Any]
 KINDS = ("fashion-mnist", "domains")
+FIGURES = {  # names of all that `figures` may draw of a run of these experiments
+    "fashion-mnist": (
+        "figure_2", "regularisers", "reliability",
+        "phase_cross_entropy", "phase_accuracy", "labels",
+    ),
+    "domains": ("curves", "examples", *(f"pair_{place}" for place in range(1, 6))),
+}  # fmt: skip
 LARGEST = 1e12  # a number of a result; larger ones are a slip that figures would choke on
 MOST_BYTES = 50_000_000  # of a result.json; the largest real one has a hundredth of it
+MOST_LEVELS = 50  # of lists and objects within one another; a real one has ten
+MOST_LETTERS = 60  # of a name that stands in a figure
+FEW = 30  # of what has a line, a picture or a figure of its own
 
 STUDENTS = {
     "without": "without teacher",
@@ -54,6 +73,7 @@ class _Some:
     """A list that is not empty, of equal things."""
 
     shape: Any
+    most: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,8 +90,14 @@ class _Positive:
     kind: type
 
 
+@dataclass(frozen=True)
+class _Name:
+    """A text that a figure has room for."""
+
+
 NUMBER = (float, None)
-TRUTH, COUNT, TEXT = bool, int, str
+TRUTH, COUNT, TEXT, NAME = bool, int, str, _Name()
+LOSSES = ("cross-entropy", "squares", "cross-entropy, and unlabelled objects")
 STUDENT, RULE = _OneOf(tuple(STUDENTS)), _OneOf(("softmax", "mean"))
 MEASURE, VERDICT = _OneOf(tuple(MEASURES)), _OneOf(VERDICTS)
 INTERVAL = {"mean": NUMBER, "low": NUMBER, "high": NUMBER}
@@ -101,6 +127,7 @@ PHASE = {
             "cross_entropy_change": CHANGE,
             "accuracy_change": CHANGE,
             "chosen": TRUTH,
+            "at_last_step": float,
         }
     ),
 }
@@ -124,7 +151,8 @@ FASHION_MNIST = {
             "validation_cross_entropy": BAND,
             "test_cross_entropy": BAND,
             "test_accuracy": BAND,
-        }
+        },
+        FEW,
     ),
     "rows": _Some(
         {
@@ -154,7 +182,8 @@ FASHION_MNIST = {
         {
             "student": STUDENT, "rule": RULE, "confidence": _Some(NUMBER),
             "accuracy": _Some(NUMBER), "share": _Some(NUMBER), "error": NUMBER,
-        }
+        },
+        FEW,
     ),
     "phase": (PHASE, None),
 }  # fmt: skip
@@ -173,7 +202,8 @@ DOMAINS = {
         "teacher": SCORED,
         "epochs": _Some(float),
         "curves": _Some(
-            {"student": TEXT, "words": TEXT, "test_accuracy": BAND, "test_cross_entropy": BAND}
+            {"student": NAME, "words": TEXT, "test_accuracy": BAND, "test_cross_entropy": BAND},
+            FEW,
         ),
         "readings": _Some(
             {"student": TEXT, "reading": TEXT, "accuracy": INTERVAL, "cross_entropy": INTERVAL}
@@ -197,12 +227,12 @@ DOMAINS = {
             "source_teacher": SCORED,
             "links": _Some(
                 {
-                    "link": TEXT,
+                    "link": NAME,
                     "words": TEXT,
                     "teacher_through_link": {"accuracy": INTERVAL, "cross_entropy": INTERVAL},
                     "rows": _Some(
                         {
-                            "loss": TEXT,
+                            "loss": _OneOf(LOSSES),
                             "md_lambda": LAMBDA,
                             "accuracy": INTERVAL,
                             "cross_entropy": INTERVAL,
@@ -210,9 +240,11 @@ DOMAINS = {
                             "cross_entropy_change": DIFFERENCE,
                         }
                     ),
-                }
+                },
+                FEW,
             ),
-        }
+        },
+        FEW,
     ),
     "regression": {
         "quantity": TEXT,
@@ -238,7 +270,7 @@ DOMAINS = {
             }
         ),
     },
-    "examples": _Some({"domain": TEXT, "pictures": _Some(_Some(_Some(float)))}),
+    "examples": _Some({"domain": NAME, "pictures": _Some(_Some(_Some(float)), FEW)}, FEW),
 }
 
 
@@ -298,6 +330,9 @@ def read_result(name: str, folder: str | os.PathLike[str], kind: str) -> Documen
         If there is no such file, or it is damaged, or not of this experiment; the first place that
         is amiss is named.
     """
+    if not os.fspath(folder):
+        msg = f"`{name}` must be a folder that holds the result.json of a run, got '' (no name)"
+        raise ValueError(msg)
     return _read(name, Path(folder) / "result.json", kind)
 
 
@@ -416,9 +451,8 @@ def _read(name: str, path: Path, kind: str) -> Document:
         raise ValueError(msg) from error
     try:
         document = json.loads(text)
-        json_text(
-            document
-        ).encode()  # numbers that are not finite are no JSON, nor are half letters
+        _require_few_levels(document)
+        json_text(document).encode()  # numbers that are not finite are no JSON, nor half letters
     except (ValueError, RecursionError):
         msg = f"`{name}` must hold the result.json of a run, got '{path}', which is damaged"
         raise ValueError(msg) from None
@@ -428,7 +462,9 @@ def _read(name: str, path: Path, kind: str) -> Document:
         amiss = _amiss(RUN, document["run"], "run")
     if not amiss and "versions" in document["config"]:
         amiss = _amiss(_Each(TEXT), document["config"]["versions"], "config.versions")
-    amiss = amiss or _uneven(document["result"], "result")
+    if not amiss:  # what else a document holds is not drawn
+        result = _part(shape["result"], document["result"])
+        amiss = _uneven(result, "result") or _undrawable(result)
     if amiss:
         msg = f"`{name}` must hold a result.json of {kind}, got '{path}', where {amiss}"
         raise ValueError(msg)
@@ -458,6 +494,8 @@ def _amiss(shape: Any, value: Any, place: str) -> str:
     if isinstance(shape, _Some | list):
         if not isinstance(value, list) or not value:
             return f"`{place}` is no list, or empty"
+        if isinstance(shape, _Some) and len(value) > shape.most:
+            return f"`{place}` has more than {shape.most} items"
         shapes = [shape.shape] * len(value) if isinstance(shape, _Some) else shape
         if len(shapes) != len(value):
             return f"`{place}` has {len(value)} items, not {len(shapes)}"
@@ -465,6 +503,9 @@ def _amiss(shape: Any, value: Any, place: str) -> str:
         return next(filter(None, (_amiss(one, v, f"{place}[{i}]") for i, (one, v) in rows)), "")
     if isinstance(shape, _OneOf):
         return "" if value in shape.words else f"`{place}` is none of {', '.join(shape.words)}"
+    if isinstance(shape, _Name):
+        fits = isinstance(value, str) and value.isprintable() and len(value) <= MOST_LETTERS
+        return "" if fits else f"`{place}` is no text of at most {MOST_LETTERS} printable letters"
     if shape is None:
         return "" if value is None else f"`{place}` is not null"
     if isinstance(shape, _Positive):
@@ -479,6 +520,37 @@ def _amiss(shape: Any, value: Any, place: str) -> str:
 
 
 KIND_WORDS = {float: "number", int: "whole number", str: "text", bool: "true or false"}
+
+
+def _require_few_levels(value: Any, most: int = MOST_LEVELS) -> None:
+    """Refuse what is nested so deeply that a later step may find no end of it."""
+    if most == 0:
+        raise RecursionError
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _require_few_levels(item, most - 1)
+
+
+def _part(shape: Any, value: Any) -> Any:
+    """Of what fits a shape, those places that the shape names."""
+    if isinstance(shape, tuple):
+        return next(_part(one, value) for one in shape if not _amiss(one, value, ""))
+    if isinstance(shape, dict):
+        return {key: _part(one, value[key]) for key, one in shape.items()}
+    if isinstance(shape, _Some):
+        return [_part(shape.shape, item) for item in value]
+    return {} if isinstance(shape, _Each) else value  # whose names are free
+
+
+def _undrawable(result: Document) -> str:
+    """Which pair of domains has no student for its figure; nothing if each has one."""
+    for place, pair in enumerate(result.get("pairs", [])):
+        rows = [row for link in pair["links"] for row in link["rows"]]
+        if not any(
+            row["loss"] in LOSSES[:2] and not isinstance(row["md_lambda"], str) for row in rows
+        ):
+            return f"`result.pairs[{place}]` has no row to draw"
+    return ""
 
 
 def _uneven(value: Any, place: str) -> str:
@@ -534,6 +606,7 @@ def _fashion_mnist_words(result: Document) -> dict[str, Any]:
     if result["phase"] is not None:
         words |= {
             "counts": {measure: _counts(result["phase"]["cells"], measure) for measure in MEASURES},
+            "not_settled": sum(cell["at_last_step"] > 0.5 for cell in result["phase"]["cells"]),
             "by_size": [
                 {
                     "n_labels": n,

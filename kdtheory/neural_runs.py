@@ -15,13 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from kdtheory._checks import check_choice
+from kdtheory._checks import check_choice, check_output_folder
 from kdtheory.datasets import ImageData
 from kdtheory.files import json_text, plain_data
-from kdtheory.neural_page import KINDS, experiment_page, figures, read_result
+from kdtheory.neural_page import FIGURES, KINDS, experiment_page, figures, read_result
 from kdtheory.run_folder import run_folder
 
-__all__ = ["FILES", "require_device", "require_networks", "run_experiment", "run_in_folder"]
+__all__ = [
+    "FILES",
+    "require_device",
+    "require_folder",
+    "require_networks",
+    "run_experiment",
+    "run_in_folder",
+]
 
 FILES = ("config.json", "result.json", "index.html")
 TRAINING = "training"  # the folder in which the experiments keep what they have finished
@@ -39,13 +46,39 @@ def require_networks(name: str) -> None:
 
     Raises
     ------
-    ModuleNotFoundError
-        If one is not installed.
+    ImportError
+        If one is not installed, or cannot be loaded, such as torch without a library of CUDA.
     """
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
         msg = f'{name} needs {", ".join(missing)}: pip install "kdtheory[neural]"'
         raise ModuleNotFoundError(msg)
+    try:
+        import kdtheory.neural  # noqa: F401
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())
+        msg = f"{name} needs torch and what it loads, which fails here ({reason})"
+        raise ImportError(msg) from error
+
+
+def require_folder(kind: str, name: str, out: str | os.PathLike[str]) -> None:
+    """Refuse a folder that cannot hold a run, before anything is loaded or written.
+
+    Parameters
+    ----------
+    kind : str
+        One of `kdtheory.neural_page.KINDS`.
+    name : str
+        What the argument `out` is called where a mistake is told.
+    out : path_like
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written, or holds a folder under the name of a file of the run.
+    """
+    check_choice("kind", kind, KINDS)
+    check_output_folder(name, out, (*FILES, *_pictures(kind)))
 
 
 def require_device(name: str, device: str) -> None:
@@ -162,8 +195,9 @@ def run_in_folder(
     """
     config = _settings(kind, data, seeds=seeds, quick=quick, device=device)
     with run_folder(
-        name, out, config, files=FILES[:2], folders=(TRAINING,), others=FILES[2:], resume=resume
-    ) as run:
+        name, out, config, files=FILES[:2], folders=(TRAINING,),
+        others=(*FILES[2:], *_pictures(kind)), resume=resume,
+    ) as run:  # fmt: skip
         document = run_experiment(
             kind, data, seeds=seeds, quick=quick, device=device, folder=run.path / TRAINING,
             tell=tell,
@@ -174,6 +208,11 @@ def run_in_folder(
         pictures = {f"{key}.svg": svg for key, svg in figures(kind, kept["result"]).items()}
         written = run.write({"index.html": experiment_page(kind, kept)} | pictures)
     return kept, (run.path / FILES[0], run.path / FILES[1], *written)
+
+
+def _pictures(kind: str) -> tuple[str, ...]:
+    """Files of the figures."""
+    return tuple(f"{figure}.svg" for figure in FIGURES[kind])
 
 
 def _settings(kind: str, data: ImageData, **options: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ notation: g = softmax probabilities, μ = exact mean, s = point of the simplex
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -1038,7 +1039,9 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
         raise ValueError(msg)
     stream = StringIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with house_style(**{"svg.hashsalt": name}):
+    with house_style(**{"svg.hashsalt": name}), warnings.catch_warnings():
+        # a letter that the font lacks is a box in the figure, and no matter for a warning
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(stream, format="svg", metadata=unsaid, dpi=DPI)
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].rstrip()

@@ -57,6 +57,7 @@ COLOURS = (ORANGE, BLUE, GREEN, CLASS_COLOURS[2], GREY)  # of lines that have no
 DASHES = ("-", "-", (0, (5, 2)), (0, (2, 1.5)), (0, (5, 2, 1, 2)))
 MARKERS = ("o", "s", "^", "D", "v")
 MARKS = {"better": "^", "undecided": ".", "worse": "x"}
+AS_IT_IS = {"text.parse_math": False}  # names in a document are no formulas
 # orange harms, blue helps, as everywhere in these figures; white is no change
 HELP = LinearSegmentedColormap.from_list("help", [BLUE, "white", ORANGE])
 TAIL = 0.95  # of the changes fit into the scale of colours; the others take the colour of its end
@@ -269,7 +270,7 @@ def domain_curves(base: Document) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with house_style():
+    with house_style(**AS_IT_IS):
         figure = Figure(figsize=(SIZE[0], 6.2), layout="constrained")
         panels = figure.subplots(2, sharex=True)
         epochs = _real(base["epochs"])
@@ -318,7 +319,7 @@ def students_by_link(pair: Document, *, measure: str = "accuracy") -> Figure:
             if row["loss"] in ("cross-entropy", "squares")
         )
     )
-    with house_style():
+    with house_style(**AS_IT_IS):
         figure = Figure(figsize=(SIZE[0], 1.1 + 2.5 * len(losses)), layout="constrained")
         panels = figure.subplots(len(losses), sharex=True, squeeze=False)[:, 0]
         for axes, loss in zip(panels, losses, strict=True):
@@ -370,7 +371,7 @@ def domain_pictures(examples: Sequence[Document]) -> Figure:
     matplotlib.figure.Figure
     """
     n = max(len(row["pictures"]) for row in examples)
-    with house_style(**{"axes.grid": False}):
+    with house_style(**AS_IT_IS, **{"axes.grid": False}):
         size = SIZE[0], 0.2 + (SIZE[0] - 0.9) / n * 0.72 * len(examples)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(examples), n, squeeze=False)

@@ -30,6 +30,7 @@ from kdtheory.files import json_text, write_files
 
 __all__ = ["RunFolder", "SealedLines", "run_folder"]
 
+REMEDY = "delete its folder to compute that part again"
 SEAL = b'{"digest": "%s", '  # how a line begins; the digest is of all after it
 
 
@@ -119,7 +120,7 @@ class RunFolder:
     name: str
     mark: str
 
-    def lines(self, file: str, *, what: str = "lines", remedy: str = "") -> "SealedLines":
+    def lines(self, file: str, *, what: str = "lines", remedy: str = REMEDY) -> "SealedLines":
         """Lines of one of the files, which is made if absent.
 
         Parameters
@@ -127,7 +128,7 @@ class RunFolder:
         file : str
         what : str, default "lines"
             What a damaged file does not hold whole.
-        remedy : str, optional
+        remedy : str
             What to do about a damaged line.
 
         Returns
@@ -183,7 +184,7 @@ class SealedLines:
     name: str
     mark: str
     what: str = "lines"
-    remedy: str = ""
+    remedy: str = REMEDY
 
     def read(
         self, check: Callable[[dict[str, Any]], bool] = lambda _: True
@@ -211,7 +212,7 @@ class SealedLines:
             if seal != SEAL % _digest(rest):  # what follows is as it was written
                 msg = (
                     f"`{self.name}` must hold whole {self.what}, got '{self.path}', whose line "
-                    f"{number} is damaged" + (f": {self.remedy}" if self.remedy else "")
+                    f"{number} is damaged: {self.remedy}"
                 )
                 raise ValueError(msg)
             record = json.loads(b"{" + rest)
@@ -365,7 +366,8 @@ def _check_config(name: str, folder: Path, config: Mapping[str, Any]) -> None:
             raise TypeError
         json_text(there)  # numbers that are not finite are no JSON, though they are read
     except (ValueError, TypeError, RecursionError):
-        msg = f"`{name}` must hold the config.json of a run, got '{path}', which is damaged"
+        rule = "must hold the config.json of a run"
+        msg = f"`{name}` {rule}, got '{path}', which is damaged: {REMEDY}"
         raise ValueError(msg) from None
     for key in (*config, *there):
         # as texts: to == also True is 1

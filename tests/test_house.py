@@ -100,6 +100,20 @@ def test_imports_point_down():
     assert done.returncode == 0, done.stdout
 
 
+NETWORKS = {"torch", "safetensors", "lightning", "lightning_fabric"}
+
+
+@pytest.mark.parametrize(
+    "source", [source for source in SOURCES if source.parent.name != "neural"], ids=module_name
+)
+def test_only_neural_imports_torch(source):
+    names = set()
+    for node in imports(source):
+        given = [node] if isinstance(node, ast.ImportFrom) else node.names
+        names |= {getattr(one, "module", None) or one.name for one in given}
+    assert {name.split(".")[0] for name in names} & NETWORKS == set()
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=module_name)
 def test_imports_are_absolute(source):
     assert [node.lineno for node in imports(source) if getattr(node, "level", 0)] == []
@@ -165,6 +179,14 @@ def test_make_targets_that_are_named_exist(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     named = set(re.findall(r"(?:`|run: | )make (?:--[a-z-]+ )?([a-z]+)", text))
     assert named - targets == set()
+
+
+def test_every_module_is_covered_by_one_of_the_two_runs():
+    """What the run without torch leaves out is what tests/neural must cover."""
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    neural = tomllib.loads((ROOT / "tests/neural/coverage.toml").read_text(encoding="utf-8"))
+    left_out = set(whole["tool"]["coverage"]["run"]["omit"]) - {"kdtheory/__main__.py"}
+    assert left_out == set(neural["tool"]["coverage"]["report"]["include"])
 
 
 # --- notebooks

@@ -120,6 +120,32 @@ def test_cells_of_the_phase_diagram_are_counted():
     assert f"1 000 on the labelled {row}" in text("fashion-mnist").replace("\u00a0", " ")
 
 
+def test_settings_that_were_still_improving_are_counted():
+    cells = DOCUMENTS["fashion-mnist"]["result"]["phase"]["cells"]
+    n = sum(cell["at_last_step"] > 0.5 for cell in cells)
+    assert 0 < n < len(cells)
+    told = f"In {n} of the {len(cells)} cells most students were best on the validation objects at"
+    assert told in text("fashion-mnist")
+    settled = deepcopy(DOCUMENTS["fashion-mnist"])
+    for cell in settled["result"]["phase"]["cells"]:
+        cell["at_last_step"] = 0.5
+    assert section("fashion-mnist", settled).words["not_settled"] == 0
+    assert "most students were best" not in Page(experiment_page("fashion-mnist", settled)).text
+
+
+def test_intervals_of_changes_are_joint_and_those_of_cells_are_not():
+    n = len(DOCUMENTS["fashion-mnist"]["result"]["changes"])
+    assert f"the {n} intervals hold together with 95" in text("fashion-mnist")
+    assert "each holds by itself" in text("fashion-mnist")
+    assert text("fashion-mnist").count("one in twenty") == 0
+    assert text("fashion-mnist").count("one cell in twenty") == 1
+
+
+@every_kind
+def test_names_of_figures_are_known_before_they_are_drawn(kind):
+    assert set(figures(kind, DOCUMENTS[kind]["result"])) <= set(neural_page.FIGURES[kind])
+
+
 def test_claim_of_overfitting_is_told_in_numbers():
     over = DOCUMENTS["fashion-mnist"]["result"]["overfitting"]
     assert f"from epoch {over['since']} to {over['until']}" in text("fashion-mnist")
@@ -222,6 +248,20 @@ def test_text_of_a_document_is_escaped(kind):
     page = Page(experiment_page(kind, document))
     assert page.all("script") == []
     assert wild in page.text
+
+
+@pytest.mark.parametrize("name", ["$\\frac$", "$", "漢字 🙂"])
+def test_name_in_a_figure_is_no_formula_and_may_be_of_any_script(name):
+    result = deepcopy(DOCUMENTS["domains"]["result"])
+    for curve in result["base"]["curves"]:
+        curve["student"] = name
+    for row in result["examples"]:
+        row["domain"] = name
+    for pair in result["pairs"]:
+        for link in pair["links"]:
+            link["link"] = name
+    drawn = figures("domains", result)
+    assert all(name in drawn[key] for key in ("curves", "examples", "pair_1"))
 
 
 @every_kind
@@ -327,6 +367,23 @@ def test_document_comes_back_as_it_was(kind, tmp_path):
         ("domains", "result.base.epochs", [1], "the lists of `result.base` differ in length"),
         ("domains", "result.examples.0.pictures.0", [[1, 2], [3]], "`result.examples[0]` differ"),
         ("domains", "result.data.digests", {"a": 1}, "`result.data.digests` is no text"),
+        (
+            "fashion-mnist",
+            "result.phase.cells.3.at_last_step",
+            KeyError,
+            "at_last_step` is missing",
+        ),
+        ("fashion-mnist", "result.phase.sizes.0", 10**30, "`result.phase.sizes[0]` is beyond"),
+        ("domains", "result.base.epochs.0", 10**30, "`result.base.epochs[0]` is beyond 1e+12"),
+        (
+            "domains",
+            "result.pairs.0.links.0.rows.0.loss",
+            "other",
+            "loss` is none of cross-entropy",
+        ),
+        ("domains", "result.base.curves.0.student", "a\nb", "is no text of at most 60 printable"),
+        ("domains", "result.examples.0.domain", 61 * "a", "is no text of at most 60 printable"),
+        ("domains", "result.examples.0.pictures", 31 * [[[1]]], "pictures` has more than 30 items"),
     ],
 )
 def test_first_place_that_is_amiss_is_named(tmp_path, kind, place, value, words):
@@ -335,6 +392,47 @@ def test_first_place_that_is_amiss_is_named(tmp_path, kind, place, value, words)
         read_result("--run", folder, kind)
     assert words in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_pair_without_a_student_to_draw_is_named(tmp_path):
+    document = deepcopy(DOCUMENTS["domains"])
+    for link in document["result"]["pairs"][1]["links"]:
+        for row in link["rows"][:-1]:
+            row["md_lambda"] = "chosen"
+    with pytest.raises(ValueError, match=r"`result.pairs\[1\]` has no row to draw"):
+        read_result("--run", saved(tmp_path, document), "domains")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pictures": 5}, {"epochs": [1]}, {"epochs": [1], "curves": [3]},
+        {"epoch": [1, 2], "confidence": [1]},
+    ],
+)  # fmt: skip
+@every_kind
+def test_what_a_document_holds_beside_is_left_alone(tmp_path, kind, more):
+    document = changed(kind, "result.more", more)
+    assert read_result("--run", saved(tmp_path, document), kind) == document
+
+
+@every_kind
+def test_free_names_are_no_lists_to_draw(tmp_path, kind):
+    document = changed(kind, "result.seconds", {"pictures": 5, "epochs": 1, "epoch": 2})
+    assert read_result("--run", saved(tmp_path, document), kind) == document
+
+
+@every_kind
+def test_document_nested_without_end_is_refused(tmp_path, kind):
+    deep = json.loads("[" * 200 + "]" * 200)
+    with pytest.raises(ValueError, match="which is damaged"):
+        read_result("--run", saved(tmp_path, changed(kind, "result.more", deep)), kind)
+
+
+def test_folder_without_a_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(saved(tmp_path, DOCUMENTS["domains"]))
+    with pytest.raises(ValueError, match=r"`--domains` must be a folder .*, got '' \(no name\)"):
+        read_result("--domains", "", "domains")
 
 
 @every_kind

@@ -296,11 +296,13 @@ def test_every_flipped_bit_is_found_in_its_line(tmp_path):
             assert log.read_bytes() == changed[:whole]
 
 
-def test_damaged_line_needs_no_remedy(tmp_path):
+def test_damaged_line_is_told_with_what_always_helps(tmp_path):
     with opened(tmp_path) as run:
         lines = run.lines("metrics.jsonl")
         lines.path.write_text("{}\n", encoding="utf-8")
-        with pytest.raises(ValueError, match=r"whole lines, got .*, whose line 1 is damaged$"):
+        with pytest.raises(
+            ValueError, match=r"whole lines, got .*, whose line 1 is damaged: delete its fol"
+        ):
             lines.read()
 
 

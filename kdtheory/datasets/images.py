@@ -82,7 +82,11 @@ CLASSES = (
 
 
 def fashion_mnist(
-    data_dir: str | os.PathLike[str] | None = None, *, offline: bool = False, progress: bool = True
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    progress: bool = True,
+    name: str = "data_dir",
 ) -> ImageData:
     """FashionMNIST, from the official files: 60 000 images for training, 10 000 for testing.
 
@@ -99,6 +103,8 @@ def fashion_mnist(
         Fetch nothing. If all files are on the machine this makes no difference.
     progress : bool, default True
         Show a bar on stderr while something is fetched, if that is a terminal.
+    name : str, default "data_dir"
+        What the argument `data_dir` is called where a mistake is told.
 
     Returns
     -------
@@ -126,7 +132,7 @@ def fashion_mnist(
     >>> data.train_images.shape, data.classes[data.train_labels[0]]  # doctest: +SKIP
     ((60000, 28, 28), 'Ankle boot')
     """
-    contents = read_files(FASHION_MNIST, data_dir, offline=offline, progress=progress)
+    contents = read_files(FASHION_MNIST, data_dir, offline=offline, progress=progress, name=name)
     train_images, train_labels, test_images, test_labels = map(read_idx, contents.values())
     return ImageData(
         train_images,

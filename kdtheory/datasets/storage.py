@@ -298,10 +298,14 @@ def fetch_files(
 
 def _existing_folder(name: str, data_dir: str | os.PathLike[str]) -> Path:
     given = os.fspath(data_dir)
-    if not given or not Path(given).is_dir():
-        msg = f"`{name}` must be a folder that exists, got {given!r}"
-        raise DataFileError(msg)
-    return Path(given)
+    reason = ""
+    try:
+        if given and Path(given).is_dir():
+            return Path(given)
+    except OSError as error:  # such as a name that is too long
+        reason = f" ({error.strerror})"
+    msg = f"`{name}` must be a folder that exists, got {given!r}{reason}"
+    raise DataFileError(msg)
 
 
 def _places(data_dir: Path | None) -> Iterator[tuple[Path, bool]]:

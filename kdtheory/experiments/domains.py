@@ -107,7 +107,8 @@ SIGMA = 0.3  # of noise
 HIDDEN = 14  # side of the black square: a quarter of the picture
 BATCH, RATE = 256, 1e-3  # of teacher and students of the base, as usual
 WEAK_BATCH = 250  # of the students of a target domain
-# students of labels alone stop well inside the range of steps; for others see `at_last_step`
+# students of labels alone mostly stop inside the range of steps, taught ones often at its end, as
+# `at_last_step` says
 WEAK_RATES = {784: 0.005, 49: 0.05}
 NETWORK_WIDTH, NETWORK_BATCH = 256, 100
 MD_LAMBDAS = (0.75, 0.5, 0.25, 0.0)
@@ -336,7 +337,7 @@ class RegressionLink:
 
 @dataclass(frozen=True)
 class RegressionResult:
-    """Roughness of pictures from 7 × 7 pixels; see `experiment_of_md`."""
+    """Share of a picture that is not black, from 7 × 7 pixels; see `experiment_of_md`."""
 
     quantity: str
     words: str

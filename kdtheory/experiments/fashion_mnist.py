@@ -1,19 +1,21 @@
 r"""The experiment of GS 6.1: a linear student of FashionMNIST, without and with a teacher.
 
-The teacher is a network of 30 000 parameters, the student logistic regression of 7850. Of the
-60 000 training images 5000, drawn by the seed, are the validation sample, the only one on which
-anything is chosen; the test sample is looked at to be shown. For each seed, which draws the initial
-weights and the order of the images, four students see the same images in the same order:
+The teacher is a network of 30 000 parameters, the student logistic regression of 7850. One draw
+parts the 60 000 training images into 55 000 to learn from and 5000, the validation sample, the only
+one on which anything is chosen; the test sample is looked at to be shown. There is one teacher, so
+the intervals say nothing about others. For each seed, which draws the initial weights and the
+order of the images, four students see the same images in the same order:
 
 * *without* a teacher: cross-entropy with the labels, the first term of (14) at λ = 0;
 * *with* the teacher: the first three terms of (14) at λ = ½ and :math:`T_0 = 1`;
 * *exact*, *printed*: the same with the exact and with the printed last term of (14).
 
 GS do not print λ, T_0, the number of iterations, the size of a batch, the rate of Adam nor the
-iteration at which Table 1 was read. So its row is given at three readings: after the last epoch,
-after the epoch that was best on the validation sample, and at the optimum, which exists only with
-a penalty (without one a single pixel separates the classes quasi-completely; see
-`kdtheory.separability`): the certified optimum at l2 = 1, scikit-learn's default.
+iteration at which Table 1 was read. Here λ and T_0 make (14) half of (3), the rest is usual, and
+the table's row is given at three readings: after the last epoch, after the epoch that was best on
+the validation sample, and at the optimum, which exists only with a penalty (without one a single
+pixel separates the classes quasi-completely; see `kdtheory.separability`): the certified optimum at
+l2 = 1, scikit-learn's default.
 
 **Verdicts.** A difference between two students is a mean over seeds and over test images, and
 both are samples: `kdtheory.experiments.intervals.crossed_half_width`. The intervals of all changes
@@ -23,13 +25,12 @@ notation: λ = trust, T_0 = temperature, n = n_seeds, m = n_test
 """
 
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,7 @@ __all__ = [
 Reals = NDArray[np.float64]
 
 N_VALIDATION = 5000
+SPLIT_SEED, TEACHER_SEED = 0, 0
 TRUST, TEMPERATURE = 0.5, 1.0
 BATCH_SIZE, LEARNING_RATE = 256, 1e-3
 EPOCHS, TEACHER_EPOCHS = 80, 12
@@ -297,10 +299,9 @@ def experiment_of_gs_6_1(
         If there are fewer than two seeds, there is no such device, or the folder holds something
         else.
     """
-    n_seeds = check_count("seeds", seeds, least=2)
-    if quick:
-        n_seeds = min(n_seeds, QUICK_SEEDS)
-    work = _Work(data, quick=quick, device=device, folder=folder, tell=tell)
+    sizes = _sizes(data, seeds, quick=quick)
+    n_seeds = sizes.seeds
+    work = _Work(data, sizes, device=device, folder=folder, tell=tell)
     watch = _Watch()
     teacher = work.teacher()
     watch.lap("teacher")
@@ -371,22 +372,42 @@ def settings(
     """
     return {
         "experiment": "GS 6.1",
-        "seeds": check_count("seeds", seeds, least=2),
+        **_sizes(data, seeds, quick=quick)._asdict(),
         "quick": quick,
         "phase": phase_settings(quick=quick) if phase else None,
         "device": device,
-        "n_validation": N_VALIDATION,
-        "trust": TRUST,
-        "temperature": TEMPERATURE,
+        "split_seed": SPLIT_SEED,
+        "teacher_seed": TEACHER_SEED,
         "batch_size": BATCH_SIZE,
         "learning_rate": LEARNING_RATE,
-        "epochs": EPOCHS,
-        "teacher_epochs": TEACHER_EPOCHS,
-        "students": list(STUDENTS),
+        "students": STUDENTS,
         "l2_of_optimum": L2,
+        "gap_of_optimum": GAP,
+        "groups": GROUPS,
         "data": dict(data.digests),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
+
+
+class _Sizes(NamedTuple):
+    """How much of everything."""
+
+    seeds: int
+    images: int
+    validation: int
+    test_images: int
+    epochs: int
+    teacher_epochs: int
+
+
+def _sizes(data: ImageData, seeds: int, *, quick: bool) -> _Sizes:
+    n_seeds = check_count("seeds", seeds, least=2)
+    n, m = len(data.train_labels), len(data.test_labels)
+    if not quick:
+        return _Sizes(n_seeds, n, min(N_VALIDATION, n // 6), m, EPOCHS, TEACHER_EPOCHS)
+    n, m = min(n, QUICK_IMAGES), min(m, QUICK_TEST)
+    epochs = QUICK_EPOCHS, QUICK_TEACHER_EPOCHS
+    return _Sizes(min(n_seeds, QUICK_SEEDS), n, min(N_VALIDATION, n // 6), m, *epochs)
 
 
 class _Watch:
@@ -425,20 +446,17 @@ class _Work:
     def __init__(
         self,
         data: ImageData,
+        sizes: _Sizes,
         *,
-        quick: bool,
         device: str,
         folder: Path | None,
         tell: Callable[..., None],
     ) -> None:
-        n_train = min(len(data.train_labels), QUICK_IMAGES if quick else sys.maxsize)
-        n_test = min(len(data.test_labels), QUICK_TEST if quick else sys.maxsize)
-        self.epochs = QUICK_EPOCHS if quick else EPOCHS
-        self.teacher_epochs = QUICK_TEACHER_EPOCHS if quick else TEACHER_EPOCHS
-        self.X, self.y = _pixels(data.train_images[:n_train]), data.train_labels[:n_train].copy()
-        self.test = _pixels(data.test_images[:n_test]), data.test_labels[:n_test].copy()
-        n_validation = min(N_VALIDATION, n_train // 6)
-        self.train_rows, self.validation_rows = validation_split(n_train, n_validation, seed=0)
+        n, m = sizes.images, sizes.test_images
+        self.X, self.y = _pixels(data.train_images[:n]), data.train_labels[:n].copy()
+        self.test = _pixels(data.test_images[:m]), data.test_labels[:m].copy()
+        self.epochs, self.teacher_epochs = sizes.epochs, sizes.teacher_epochs
+        self.train_rows, self.validation_rows = validation_split(n, sizes.validation, SPLIT_SEED)
         self.device, self.folder, self.tell = device, folder, tell
         self.teacher_logits = np.empty((0, 0))
 
@@ -450,7 +468,7 @@ class _Work:
         from kdtheory.neural import evaluate, gs_teacher, n_parameters, teacher_logits, train
 
         self.tell(total=self.teacher_epochs, completed=0, description="teacher")
-        model = gs_teacher(seed=0)
+        model = gs_teacher(TEACHER_SEED)
         train(
             model,
             *self._sample(self.train_rows),

@@ -6,10 +6,16 @@ r"""Finite networks: the neural cases of the papers, for comparison with the the
 * one network: `train`, on any device and any number of processes, in a folder that survives kills;
 * the networks of the papers: `gs_teacher`, `gs_student`, `md_teacher`, `md_student`.
 
-It needs the extra ``kdtheory[neural]``. Nothing here reads a pickle.
+It needs the extra ``kdtheory[neural]``. No file is read as a pickle.
 
 notation: λ = trust, T = temperature, s = teacher's answers, I = privileged
 """
+
+from importlib.util import find_spec
+
+if find_spec("torch") is None or find_spec("safetensors") is None:
+    msg = "`kdtheory.neural` needs torch and safetensors: pip install 'kdtheory[neural]'"
+    raise ModuleNotFoundError(msg, name="torch")
 
 from kdtheory.neural.batches import IGNORED, epoch_order
 from kdtheory.neural.checkpoints import (

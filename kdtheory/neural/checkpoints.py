@@ -7,6 +7,7 @@ renames: whatever the moment at which the process is killed, one of the two is t
 notation: none
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 from kdtheory.files import json_text
+from kdtheory.neural.devices import check_device
 
 __all__ = [
     "Checkpoint",
@@ -44,6 +46,7 @@ __all__ = [
 
 FORMAT = "kdtheory checkpoint 1"
 TENSORS, STATE = "tensors.safetensors", "state.json"
+REMEDY = "delete its folder to compute that part again"
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,9 @@ def load_checkpoint(
     Raises
     ------
     ValueError
-        If a file is missing, or not as it was written; it is named.
+        If a file is missing, or not as it was written; it is named. If there is no such device.
     """
+    device = check_device("device", device)
     folder = Path(folder)
     _, old = _beside(folder)
     there = old if old.exists() and not os.path.lexists(folder) else folder
@@ -499,14 +503,21 @@ def _flush_folder(folder: Path) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe may have no end
+            msg = "not a regular file"
+            raise OSError(0, msg)
         return path.read_bytes()
     except OSError as error:
         msg = f"`folder` must hold a whole checkpoint, got '{path}' ({error.strerror})"
+        if error.errno in (0, errno.ENOENT):  # what cannot be read may be whole
+            msg += f": {REMEDY}"
         raise ValueError(msg) from None
 
 
 def _damaged(path: Path) -> ValueError:
-    return ValueError(f"`folder` must hold a whole checkpoint, got '{path}', which is damaged")
+    return ValueError(
+        f"`folder` must hold a whole checkpoint, got '{path}', which is damaged: {REMEDY}"
+    )
 
 
 def _digest(data: bytes) -> str:

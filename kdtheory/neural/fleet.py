@@ -22,10 +22,11 @@ sample, r = regulariser
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -44,11 +45,13 @@ from kdtheory._checks import (
     check_masked_array,
     check_matrix,
     check_nonnegative,
+    check_not_masked,
     check_number_between,
     check_positive,
 )
 from kdtheory.neural.batches import IGNORED, epoch_order
-from kdtheory.neural.devices import check_device
+from kdtheory.neural.checkpoints import digest_of_tensors
+from kdtheory.neural.devices import check_dense, check_device
 from kdtheory.neural.losses import HOTTEST
 from kdtheory.neural.normaliser import log_normaliser, normaliser_gradient
 from kdtheory.softening import soften
@@ -56,10 +59,12 @@ from kdtheory.softening import soften
 __all__ = ["DivergedError", "Fleet", "Sample", "Scores", "Student"]
 
 Reals = NDArray[np.float64]
+Kind = TypeVar("Kind")
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # Adam's, as torch has them
 LOOK_EVERY = 64  # steps between two looks for numbers that are not finite
 SCORED_AT_ONCE = 2**21  # logits
+WIDEST = 2**24  # units of a hidden layer; more are a slip
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,10 @@ class Student:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("trust", "temperature", "learning_rate", "weight_decay"):
+            # 0 and np.float64(0) are the same student, also to the digest of a fleet
+            if isinstance(getattr(self, name), int | np.number):
+                object.__setattr__(self, name, float(getattr(self, name)))
         check_in_unit_interval("trust", self.trust)
         check_number_between("temperature", self.temperature, 1 / HOTTEST, HOTTEST)
         if self.regulariser is not None:
@@ -183,7 +192,7 @@ class Fleet:
     n_classes : int
         K, at least 2.
     hidden : int, optional
-        Width of the hidden layer; None: the students are linear.
+        Width of the hidden layer, at most 2²⁴; None: the students are linear.
     batch_size : int, default 256
         B; the last batch of an epoch has what is left.
     device : str, default "cpu"
@@ -235,9 +244,11 @@ class Fleet:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.students = tuple(students)
+        self.students = _all_of(Student, "students", students)
         self.n_classes = check_count("n_classes", n_classes, least=2)
-        self.hidden = None if hidden is None else check_count("hidden", hidden, least=1)
+        self.hidden = (
+            None if hidden is None else check_count("hidden", hidden, least=1, most=WIDEST)
+        )
         self.batch_size = check_count("batch_size", batch_size, least=1)
         self.device, self.dtype = check_device("device", device), dtype
         if dtype not in (torch.float32, torch.float64):
@@ -247,7 +258,7 @@ class Fleet:
         if not self.students:
             msg = "`students` must hold at least one student, got none"
             raise ValueError(msg)
-        checked = self._checked_samples(samples)
+        checked = self._checked_samples(_all_of(Sample, "samples", samples))
         self._sample_digest = hashlib.sha256()
         for sample in checked:
             for array in sample:
@@ -399,7 +410,8 @@ class Fleet:
         -------
         dict of tensors
             ``weight``, ``bias`` (``weight_0`` … ``bias_1`` with a hidden layer), each (S, …), the
-            two moments of Adam for each, ``step``, ``loss``, and a digest of students and samples.
+            two moments of Adam for each, ``step``, ``loss``, and a digest of students, features
+            and samples.
         """
         state = {
             name: tensor.index_select(0, self._place)
@@ -411,7 +423,7 @@ class Fleet:
         return state
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take the state of a fleet of the same students and samples.
+        """Take the state of a fleet of the same students, features and samples.
 
         Parameters
         ----------
@@ -421,8 +433,13 @@ class Fleet:
         Raises
         ------
         ValueError
-            If it is of another fleet.
+            If it is of another fleet, its step is negative, or a weight or a moment is nan.
+        TypeError
+            If it is no mapping of tensors.
         """
+        if not isinstance(state, Mapping):
+            msg = f"`state` must be a mapping of tensors, got {type(state).__name__}"
+            raise TypeError(msg)
         wanted = self.state_dict()
         if set(state) != set(wanted):
             found = ", ".join(sorted(set(state) ^ set(wanted)))
@@ -430,14 +447,26 @@ class Fleet:
             raise ValueError(msg)
         for name, tensor in wanted.items():
             given = state[name]
+            if not isinstance(given, Tensor):
+                msg = f"`state` must hold tensors, got {type(given).__name__} for {name!r}"
+                raise TypeError(msg)
+            check_dense(f"state[{name!r}]", given)
             if given.shape != tensor.shape or given.dtype != tensor.dtype:
                 own = f"shape {tuple(tensor.shape)} and {tensor.dtype}"
                 found = f"{tuple(given.shape)} and {given.dtype}"
                 msg = f"`state` must have {name!r} with {own}, got {found}"
                 raise ValueError(msg)
         if not torch.equal(state["digest"].cpu(), wanted["digest"]):
-            msg = "`state` must be of a fleet of the same students and samples, got another's"
+            same = "the same students, features and samples"
+            msg = f"`state` must be of a fleet of {same}, got another's"
             raise ValueError(msg)
+        if int(state["step"]) < 0:
+            msg = f"`state['step']` must be at least 0, got {int(state['step'])}"
+            raise ValueError(msg)
+        for name, _ in self._networks.named_tensors():
+            if bool(torch.isnan(state[name]).any()):
+                msg = f"`state[{name!r}]` must not hold nan"
+                raise ValueError(msg)
         order = torch.tensor(self._order)
         for name, tensor in self._networks.named_tensors():
             tensor.copy_(state[name].cpu().index_select(0, order))
@@ -531,19 +560,20 @@ class Fleet:
         if not isinstance(X, Tensor):
             matrix = check_matrix(name, X, finite=False)
             X = torch.from_numpy(np.require(matrix, requirements=("C", "W")))
+        X = check_dense(name, X)
         if X.ndim != 2 or 0 in X.shape:
             msg = f"`{name}` must have shape (N, n) with both at least 1, got {tuple(X.shape)}"
             raise ValueError(msg)
         if width is not None and X.shape[1] != width:
             msg = f"`{name}` must have {width} features, got shape {tuple(X.shape)}"
             raise ValueError(msg)
-        features = X.detach().to(self.device, self.dtype).contiguous()
+        features = X.to(self.device, self.dtype).contiguous()
         if not bool(torch.isfinite(features.sum())) and not bool(torch.isfinite(features).all()):
             msg = f"`{name}` must be finite, got a number that is not"
             raise ValueError(msg)
         return features
 
-    def _checked_samples(self, samples: Sequence[Sample]) -> list["_Checked"]:
+    def _checked_samples(self, samples: tuple[Sample, ...]) -> list["_Checked"]:
         for i, student in enumerate(self.students):
             if student.sample >= len(samples):
                 rule = f"must be a number of the {len(samples)} sample(s)"
@@ -554,9 +584,13 @@ class Fleet:
             for j, sample in enumerate(samples)
         ]
 
+    @cached_property
+    def _features_digest(self) -> str:
+        return digest_of_tensors({"X": self._X})
+
     def _digest(self) -> bytes:
         result = self._sample_digest.copy()
-        sizes = self.n_classes, self.hidden, self.batch_size, tuple(self._X.shape)
+        sizes = self.n_classes, self.hidden, self.batch_size, self._features_digest
         result.update(repr((self.students, sizes)).encode())
         return result.digest()
 
@@ -564,24 +598,53 @@ class Fleet:
 # --- what is checked
 
 
-def _array(value: ArrayLike | Tensor) -> Any:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+def _all_of(kind: type[Kind], name: str, values: Any) -> tuple[Kind, ...]:
+    """Things of one class."""
+    if not isinstance(values, Iterable):
+        msg = f"`{name}` must be a sequence of {kind.__name__}, got {type(values).__name__}"
+        raise TypeError(msg)
+    found = tuple(values)
+    for i, value in enumerate(found):
+        if not isinstance(value, kind):
+            msg = f"`{name}[{i}]` must be a {kind.__name__}, got {type(value).__name__}"
+            raise TypeError(msg)
+    return found
+
+
+def _array(name: str, value: ArrayLike | Tensor) -> Any:
+    """What NumPy reads."""
+    if not isinstance(value, Tensor):
+        return value
+    tensor = check_dense(name, value).cpu()
+    # NumPy has no bfloat16
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def _labels(name: str, value: ArrayLike | Tensor, n_classes: int) -> Tensor:
-    return torch.from_numpy(
-        check_labels(name, _array(value), n_classes=n_classes).astype(np.int64, copy=False)
-    )
+    labels = check_labels(name, _array(name, value), n_classes=n_classes)
+    # a copy of what must not be written: torch warns of it
+    return torch.from_numpy(np.require(labels, dtype=np.int64, requirements=("C", "W")))
 
 
-def _rows(name: str, value: Any, n_rows: int) -> NDArray[np.int64]:
-    rows = np.asarray(value)
-    if rows.ndim != 1 or rows.size == 0:
-        msg = f"`{name}` must have shape (m,) with m at least 1, got shape {rows.shape}"
-        raise ValueError(msg)
-    if rows.dtype.kind not in "iu":
-        msg = f"`{name}` must be of an integer type, got dtype {rows.dtype}"
+def _integers(name: str, value: ArrayLike | Tensor) -> NDArray[Any]:
+    """Integers of shape (m,), m at least 1."""
+    check_not_masked(**{name: value})
+    try:
+        array = np.asarray(_array(name, value))
+    except ValueError:
+        msg = f"`{name}` must be a rectangular array, got nested lengths that differ"
+        raise ValueError(msg) from None
+    if array.dtype.kind not in "iu" and array.size > 0:  # an empty list has the type float64
+        msg = f"`{name}` must be of an integer type, got dtype {array.dtype}"
         raise TypeError(msg)
+    if array.ndim != 1 or array.size == 0:
+        msg = f"`{name}` must have shape (m,) with m at least 1, got shape {array.shape}"
+        raise ValueError(msg)
+    return array
+
+
+def _rows(name: str, value: ArrayLike | Tensor, n_rows: int) -> NDArray[np.int64]:
+    rows = _integers(name, value)
     outside = (rows < 0) | (rows >= n_rows)
     if outside.any():
         at = int(outside.argmax())
@@ -600,8 +663,8 @@ class _Checked(NamedTuple):
 
 
 def _checked(name: str, sample: Sample, n_rows: int, n_classes: int) -> _Checked:
-    rows = _rows(f"{name}.rows", _array(sample.rows), n_rows)
-    labels = np.asarray(_array(sample.labels))
+    rows = _rows(f"{name}.rows", sample.rows, n_rows)
+    labels = _integers(f"{name}.labels", sample.labels)
     known = labels != IGNORED
     check_labels(f"{name}.labels", np.where(known, labels, 0), n_classes=n_classes)
     m = check_lengths_agree(**{f"{name}.rows": rows, f"{name}.labels": labels})
@@ -611,9 +674,10 @@ def _checked(name: str, sample: Sample, n_rows: int, n_classes: int) -> _Checked
             msg = f"`{name}.privileged` must be None without a teacher, got a mask"
             raise ValueError(msg)
         return _Checked(rows, labels, np.zeros((m, n_classes)), np.zeros(m, dtype=bool))
-    mask = None if sample.privileged is None else _array(sample.privileged)
+    mask = sample.privileged
+    mask = None if mask is None else _array(f"{name}.privileged", mask)
     inside = check_mask(f"{name}.privileged", mask, m)
-    given = _array(sample.teacher_logits)
+    given = _array(f"{name}.teacher_logits", sample.teacher_logits)
     answers = check_masked_array(f"{name}.teacher_logits", given, inside, shape=(m, n_classes))
     return _Checked(rows, labels, answers, inside)
 

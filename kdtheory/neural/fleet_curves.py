@@ -9,14 +9,17 @@ notation: S = number of students, L = number of readings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from kdtheory._checks import check_choice
 from kdtheory.neural.checkpoints import load_checkpoint, save_checkpoint
 from kdtheory.neural.fleet import Fleet
+from kdtheory.neural.teachers import digest_of_data
 
 __all__ = ["FleetCurves", "fleet_curves"]
 
@@ -86,13 +89,24 @@ def fleet_curves(
     Raises
     ------
     ValueError
-        If the folder holds the state of another fleet, or cannot be written.
+        If the folder holds the state of another run, or cannot be written, or `chosen_on` is not
+        one of the judged samples.
     """
+    check_choice("chosen_on", chosen_on, tuple(judged))
+    run = {
+        "chosen_on": chosen_on,
+        "keep_best": keep_best,
+        "judged": {
+            name: [digest_of_data(part) for part in sample] for name, sample in judged.items()
+        },
+    }
     curves: dict[tuple[str, str], list[Reals]] = {
         (measure, name): [] for name in judged for measure in MEASURES
     }
     best: list[dict[str, Tensor]] = [{} for _ in fleet.students] if keep_best else []
-    n_done = 0 if folder is None else _restored(folder, fleet, curves, best)
+    n_done = 0
+    if folder is not None:
+        n_done = _restored(folder, run, list(steps), fleet, curves, best)
     if n_done:
         tell(advance=n_done)
     for done, until in enumerate(steps[n_done:], start=n_done + 1):
@@ -111,7 +125,7 @@ def fleet_curves(
                 tensors["/".join(("curve", *key))] = torch.from_numpy(np.array(values))
             for number, weights in enumerate(best):
                 tensors |= {f"best/{number}/{name}": tensor for name, tensor in weights.items()}
-            save_checkpoint(folder, tensors, {"n_done": done})
+            save_checkpoint(folder, tensors, run | {"steps": list(steps[:done])})
         tell(advance=1)
     found = {key: np.array(values) for key, values in curves.items()}
     return FleetCurves(
@@ -126,6 +140,8 @@ def fleet_curves(
 
 def _restored(
     folder: Path,
+    run: Mapping[str, Any],
+    steps: Sequence[int],
     fleet: Fleet,
     curves: Mapping[tuple[str, str], list[Reals]],
     best: list[dict[str, Tensor]],
@@ -134,6 +150,12 @@ def _restored(
     saved = load_checkpoint(folder)
     if saved is None:
         return 0
+    n_done = len(saved.state.get("steps", ()))
+    wanted = dict(run) | {"steps": steps[:n_done]}
+    for name, value in wanted.items():
+        if saved.state.get(name) != value:
+            msg = f"`folder` must hold a run of the same {name}, got '{folder}', which does not"
+            raise ValueError(msg)
     parts = [(*key.split("/", 1), tensor) for key, tensor in saved.tensors.items()]
     # first: it refuses the state of another fleet
     fleet.load_state_dict({name: tensor for part, name, tensor in parts if part == "fleet"})
@@ -143,7 +165,7 @@ def _restored(
             best[int(number)][key] = tensor
     for one, values in curves.items():
         values.extend(saved.tensors["/".join(("curve", *one))].numpy())
-    return int(saved.state["n_done"])
+    return n_done
 
 
 def _weights(fleet: Fleet, index: int) -> dict[str, Tensor]:

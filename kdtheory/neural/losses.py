@@ -9,6 +9,10 @@ is computed from the depths :math:`d = \max z - z`, in float32 if the logits are
 bfloat16 (under autocast too) and in float64 if they are float64: values and gradients are finite
 for logits of any size that float16 has. No logarithm is taken of a probability, nothing is clamped.
 
+**High temperatures.** Answers and predictions are close to each other there: their difference, the
+gradient, has a rounding error of T ε of its size. So above T = 8, where T ε of float32 is 1e-6, the
+teacher's bracket is computed in float64, and rounded in the end.
+
 **What is checked.** Shapes, types of numbers and devices of the tensors, and every Python number.
 Values inside tensors are not: looking at one would make the host wait for the device at each step.
 A label out of range is refused by torch itself.
@@ -56,6 +60,7 @@ KINDS = {
     "floating point": (torch.float64, torch.float32, torch.float16, torch.bfloat16),
 }
 HOTTEST = 1e18  # T² and 1/T² are numbers of float32
+HOT = 8.0  # above, T ε of float32 is more than 1e-6
 FAINT_ODDS = -20.0  # of log Q: below, log log(1 + Q) is log Q − Q/2 up to Q² < eps of float64
 
 
@@ -102,7 +107,9 @@ def distillation_loss(
     trust : float or 0-d tensor, default 0.5
         λ in [0, 1].
     temperature : float or 0-d tensor, default 1
-        T from 1e-18 to 1e18.
+        T from 1e-18 to 1e18. A tensor is not looked at: with float32 logits the gradient of the
+        bracket then has the error 1e-7 T of its size at a high T, and with `squared_temperature`
+        the value one of 1e-7 T².
     regulariser : {None, "printed", "exact"}, default None
         r = 0; :math:`-\sum_k (\log g_k + \log\log 1/g_k)` with g = softmax(z/T), as (14) has it; or
         log Z(z/T) − logsumexp(z/T), so that the bracket is log Z(z/T) − ⟨s, z/T⟩.
@@ -396,7 +403,9 @@ def _blend(
     """The reduced c_i [(1 − λ 1_I) L(y_i, ·) + λ 1_I L(s_i, ·)]."""
     unknown, how = _ignore_index(ignore_index), _reduction(reduction)
     y = _labels(labels, z)
-    answers = _answers(teacher, teacher_logits, z)
+    hot = not isinstance(T, Tensor) and T > HOT
+    wide = z.double() if hot else z
+    answers = _answers(teacher, teacher_logits, wide)
     if privileged is not None:
         if answers is None:
             msg = "`privileged` must be None without a teacher, got a mask"
@@ -410,15 +419,15 @@ def _blend(
     if answers is None or known == 0:
         losses = of_labels(z, y, unknown)
     else:
-        share, inner = lam, z
+        share, inner = lam, wide
         if privileged is not None:
             inside = privileged[:, None]
-            share, inner = lam * privileged.to(z.dtype), torch.where(inside, z, 0.0)
+            share, inner = lam * privileged.to(z.dtype), torch.where(inside, wide, 0.0)
             answers = torch.where(inside, answers, 0.0)
             if known == 1:
                 y = torch.where(privileged, unknown, y)
         s = answers if teacher_logits is None else _softened(answers, T)
-        losses = share * of_teacher(inner, s)
+        losses = share * of_teacher(inner, s).to(z.dtype)
         if known != 1 or privileged is not None:
             losses = (1 - share) * of_labels(z, y, unknown) + losses
     total: int | Tensor = len(z)

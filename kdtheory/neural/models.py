@@ -30,7 +30,7 @@ def gs_teacher(seed: int = 0) -> nn.Sequential:
     Parameters
     ----------
     seed : int, default 0
-        Of the initial weights, at least 0. The global generator is not touched.
+        Of the initial weights, from 0 to 2^63 − 1. The global generator is not touched.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def gs_teacher(seed: int = 0) -> nn.Sequential:
     Raises
     ------
     ValueError, TypeError
-        If the seed is not an integer, or negative.
+        If the seed is not an integer, negative, or 2^63 or more.
 
     Examples
     --------
@@ -105,13 +105,21 @@ def n_parameters(model: nn.Module) -> int:
     Returns
     -------
     int
+
+    Raises
+    ------
+    TypeError
+        If it is no module.
     """
+    if not isinstance(model, nn.Module):
+        msg = f"`model` must be a torch.nn.Module, got {type(model).__name__}"
+        raise TypeError(msg)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def _drawn(seed: int, make: Callable[[], nn.Sequential]) -> nn.Sequential:
     """A network whose weights torch draws from a seed, with the global generator as it was."""
-    number = check_count("seed", seed)
+    number = check_count("seed", seed, most=2**63 - 1)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(number)  # not those of GPUs, which stay as they are
         return make()

@@ -55,9 +55,10 @@ CACHED_BLOCK = 2**17  # the same on a CPU, operation by operation: the tables st
 def log_normaliser(logits: Tensor) -> Tensor:
     r"""Logarithm of :math:`Z(a) = \int_{S_K} \exp\langle a, s \rangle ds`, as a torch function.
 
-    Differentiable twice in reverse mode; its gradient is `normaliser_gradient`. Nothing is
-    transferred from the device, `torch.compile(fullgraph=True)` takes it whole, and the time does
-    not depend on the range of the logits.
+    Differentiable twice in reverse mode; its gradient is `normaliser_gradient`. The Hessian is
+    ``torch.func.jacrev(torch.func.jacrev(log_normaliser))``; ``torch.func.hessian`` does not work,
+    as it takes forward mode. Nothing is transferred from the device, the time does not depend on
+    the range of the logits, and `torch.compile(fullgraph=True)` takes it whole.
 
     Parameters
     ----------

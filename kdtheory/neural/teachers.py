@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Embedding, EmbeddingBag, Module
 
-from kdtheory._checks import check_count, check_flag, check_not_masked
+from kdtheory._checks import check_callable, check_count, check_flag, check_not_masked
 from kdtheory.neural.checkpoints import digest_of_tensors, load_checkpoint, save_checkpoint
-from kdtheory.neural.devices import check_device
+from kdtheory.neural.devices import check_dense, check_device, native_array
 
 __all__ = ["FrozenTeacher", "TeacherCache", "digest_of_data", "teacher_logits"]
 
@@ -103,7 +103,8 @@ def teacher_logits(
     model : torch.nn.Module
         Each of its modules is afterwards in the mode in which it was.
     X : (m, ...) array or tensor, m at least 1
-        Objects. Real numbers are brought to the type of the model's weights.
+        Objects, finite. Numbers are brought to the type of the model's weights, but integers for a
+        model with an embedding, which looks them up.
     batch_size : int, default 1000
         How many objects go through the model at a time.
     device : str or torch.device, optional
@@ -119,8 +120,8 @@ def teacher_logits(
     Raises
     ------
     ValueError
-        If there is no object, a logit is not finite, the answer is no matrix with a row for each
-        object, a number is outside its range, or there is no such device.
+        If there is no object, a number of `X` or a logit is not finite, the answer is no matrix
+        with a row for each object, a number is outside its range, or there is no such device.
     TypeError
         If `X` is no array of numbers, such as a loader, which may shuffle; or `model` no module.
 
@@ -131,11 +132,13 @@ def teacher_logits(
     """
     _require_module(model)
     size = check_count("batch_size", batch_size, least=1)
+    check_callable("tell", tell)
     data = _data(X)
     weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     place = weight.device if device is None else check_device("device", device)
     if place != weight.device:
         model = copy.deepcopy(model).to(place)
+    embeds = any(isinstance(module, Embedding | EmbeddingBag) for module in model.modules())
     tell(total=len(data), completed=0, description="teacher")
     parts = []
     modes = [(module, module.training) for module in model.modules()]
@@ -146,12 +149,24 @@ def teacher_logits(
                 rows = data[start : start + size]
                 # a copy: torch warns of arrays that cannot be written
                 batch = rows if isinstance(rows, Tensor) else torch.from_numpy(rows.copy())
-                kind = weight.dtype if batch.is_floating_point() else batch.dtype
-                logits = model(batch.to(place, kind))
-                if logits.ndim != 2 or len(logits) != len(rows):
+                looked_up = embeds and not batch.is_floating_point()
+                batch = batch.to(place, torch.int64 if looked_up else weight.dtype)
+                finite = batch.flatten(1).isfinite().all(dim=1)
+                if not finite.all():
+                    at = start + int(finite.int().argmin())
+                    rule = f"must be finite numbers of {batch.dtype}"
+                    msg = f"`X` {rule}, got another in row {at}"
+                    raise ValueError(msg)
+                logits = model(batch)
+                if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(rows):
+                    found = (
+                        f"shape {tuple(logits.shape)}"
+                        if isinstance(logits, Tensor)
+                        else type(logits).__name__
+                    )
                     msg = (
                         f"`model` must give a row of logits for each of {len(rows)} objects, got "
-                        f"shape {tuple(logits.shape)}"
+                        f"{found}"
                     )
                     raise ValueError(msg)
                 parts.append(logits.to(data.device if isinstance(data, Tensor) else "cpu"))
@@ -222,6 +237,7 @@ class TeacherCache:
         refresh: bool = False,
     ) -> None:
         _require_module(model)
+        check_callable("tell", tell)
         if augmentation is not None and not isinstance(augmentation, str):
             msg = f"`augmentation` must be a text, got {type(augmentation).__name__}"
             raise TypeError(msg)
@@ -272,19 +288,7 @@ class TeacherCache:
             self._logits = logits
         if index is None:
             return self._logits.clone()
-        rows = torch.as_tensor(index, device="cpu")
-        if rows.ndim != 1 or rows.is_floating_point() or rows.dtype == torch.bool:
-            msg = f"`index` must be integers of shape (n,), got {rows.dtype} of {tuple(rows.shape)}"
-            raise TypeError(msg)
-        out = (rows < 0) | (rows >= len(self._logits))
-        if out.any():
-            at = int(out.int().argmax())
-            msg = (
-                f"`index` must be from 0 to {len(self._logits) - 1}, got {int(rows[at])} at "
-                f"index ({at})"
-            )
-            raise ValueError(msg)
-        return self._logits[rows.long()]
+        return self._logits[_index(index, len(self._logits))]
 
     def _key(self) -> dict[str, Any]:
         """All that the logits hang on."""
@@ -358,14 +362,45 @@ def _require_module(model: Any) -> None:
 def _data(X: ArrayLike | Tensor) -> NDArray[Any] | Tensor:
     """An array or tensor of numbers with at least one row."""
     check_not_masked(X=X)
-    data = X if isinstance(X, Tensor) else np.asarray(X)
-    if isinstance(data, np.ndarray) and data.dtype.kind not in "fiub":
-        msg = (
-            "`X` must be an array or a tensor of numbers, its rows in their order, got "
-            f"{type(X).__name__}"
-        )
-        raise TypeError(msg)
+    if isinstance(X, Tensor):
+        data = check_dense("X", X)
+    else:
+        try:
+            data = np.asarray(X)
+        except ValueError:
+            msg = "`X` must be a rectangular array, got nested lengths that differ"
+            raise ValueError(msg) from None
+        if data.dtype.kind not in "fiub":
+            msg = (
+                "`X` must be an array or a tensor of numbers, its rows in their order, got "
+                f"{type(X).__name__}"
+            )
+            raise TypeError(msg)
+        data = native_array(data)
     if data.ndim == 0 or len(data) == 0:
         msg = f"`X` must have at least one row, got shape {tuple(data.shape)}"
         raise ValueError(msg)
     return data
+
+
+def _index(value: ArrayLike | Tensor, n_objects: int) -> Tensor:
+    """Places of objects, as integers."""
+    check_not_masked(index=value)
+    if isinstance(value, Tensor):
+        value = check_dense("index", value).cpu().numpy()
+    try:
+        rows = np.asarray(value)
+    except ValueError:
+        rows = np.asarray(None)
+    if rows.size == 0 and isinstance(value, Sequence):  # an empty list has the type float64
+        rows = rows.astype(np.int64)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        found = f"{rows.dtype} of shape {rows.shape}"
+        msg = f"`index` must be integers of shape (n,), got {found}"
+        raise TypeError(msg)
+    out = (rows < 0) | (rows >= n_objects)
+    if out.any():
+        at = int(out.argmax())
+        msg = f"`index` must be from 0 to {n_objects - 1}, got {rows[at]} at index ({at})"
+        raise ValueError(msg)
+    return torch.from_numpy(rows.astype(np.int64))

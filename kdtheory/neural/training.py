@@ -11,6 +11,7 @@ notation: z = logits, y = labels, m = number of objects, K = number of classes, 
 W = number of processes
 """
 
+import inspect
 import math
 import os
 import platform
@@ -50,7 +51,7 @@ from kdtheory.neural.checkpoints import (
     tensors_of_model,
     tensors_of_optimizer,
 )
-from kdtheory.neural.devices import check_device
+from kdtheory.neural.devices import check_dense, check_device, native_array
 from kdtheory.neural.losses import DistillationLoss, DomainDistillationLoss
 from kdtheory.run_folder import RunFolder, SealedLines, run_folder
 
@@ -66,6 +67,7 @@ ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")
 PACKAGES = ("kdtheory", "numpy", "torch", "lightning-fabric")
 SCORED = 1000  # objects in a block that is scored
+NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 SHOWN = 5  # rows of a bad batch that a message names
 
 
@@ -209,9 +211,11 @@ def train(
     Raises
     ------
     ValueError
-        If shapes or numbers of classes disagree, a number is outside its range or not finite, there
-        is no such device, or the folder cannot be written, holds a run that is not to be continued,
-        or one of another model, other data or another configuration, or a damaged one.
+        If shapes or numbers of classes disagree, the model does not take the objects, a number is
+        outside its range or not finite in the type of the weights, batch normalisation would see
+        one object alone, a loss has no gradient, there is no such device, or the folder cannot be
+        written, holds a run that is not to be continued, or one of another model, other data or
+        another configuration, or a damaged one.
     TypeError
         If an argument is of the wrong kind.
     NonFiniteLossError
@@ -239,9 +243,7 @@ def train(
     >>> sorted(run.history[1])
     ['epoch', 'train_loss']
     """
-    if not isinstance(model, nn.Module):
-        msg = f"`model` must be a torch.nn.Module, got {type(model).__name__}"
-        raise TypeError(msg)
+    _require_module(model)
     n_epochs = check_count("epochs", epochs, least=1)
     check_flag("resume", resume)
     check_flag("score_training", score_training)
@@ -265,7 +267,7 @@ def train(
         check_count("seed", seed),
         fabric,
     )
-    learner.check_classes(validation=judged.get("validation"))
+    learner.check_model(validation=judged.get("validation"))
     with ExitStack() as stack:
         stack.enter_context(_repeatable(fabric.device))
         keeper: _Keeper | None = None
@@ -340,14 +342,14 @@ def evaluate(
     >>> round(cross_entropy, 6), accuracy
     (1.003204, 0.5)
     """
+    _require_module(model)
     block = check_count("batch_size", batch_size, least=1)
     weight = next(model.parameters(), torch.zeros(()))
     there = X.device if isinstance(X, Tensor) else torch.device("cpu")
     objects = _objects(X, y, None, None, weight.dtype, there)
     _require_known("y", objects)
     with _in_eval_mode(model):
-        few = objects.X[:2].to(weight.device)
-        _require_classes(model(few), len(few), objects, "y")
+        _require_classes(model, objects, weight.device)
     return _means(_summed_scores(model, objects, block, weight.device))
 
 
@@ -385,7 +387,7 @@ def _objects(
         shape = tuple(features.shape)
         msg = f"`{X_name}` must have shape (m, ...) with m at least 1, got shape {shape}"
         raise ValueError(msg)
-    _require_finite(X_name, features)
+    features = _finite(X_name, features, dtype, device)
     labels = _tensor(y_name, y)
     if labels.dtype not in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
         msg = f"`{y_name}` must be class numbers of an integer type, got {labels.dtype}"
@@ -417,13 +419,12 @@ def _objects(
         check_lengths_agree(y=labels, teacher_logits=answers)
         if mask is not None:
             answers = answers.masked_fill(~mask.to(answers.device)[:, None], 0.0)
-        _require_finite("teacher_logits", answers)
-        answers = answers.to(device, dtype)
+        answers = _finite("teacher_logits", answers, dtype, device)
     elif mask is not None:
         msg = "`privileged` must be None without `teacher_logits`, got a mask"
         raise ValueError(msg)
     return _Objects(
-        features.to(device, dtype),
+        features,
         labels.to(device),
         answers,
         None if mask is None else mask.to(device),
@@ -432,11 +433,12 @@ def _objects(
 
 def _tensor(name: str, value: ArrayLike | Tensor) -> Tensor:
     if isinstance(value, Tensor):
-        return value.detach()
+        return check_dense(name, value)
     check_not_masked(**{name: value})
     try:
+        array = native_array(np.asarray(value))
         # own memory if it must not be written to: torch warns of what could be
-        return torch.from_numpy(np.require(value, requirements=("C", "W")))
+        return torch.from_numpy(np.require(array, requirements=("C", "W")))
     except (TypeError, ValueError):
         msg = f"`{name}` must be a tensor or a rectangular array of numbers"
         raise TypeError(msg) from None
@@ -450,13 +452,22 @@ def _reals(name: str, value: ArrayLike | Tensor) -> Tensor:
     return tensor
 
 
-def _require_finite(name: str, tensor: Tensor) -> None:
-    passed = torch.isfinite(tensor)
+def _finite(name: str, tensor: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers in their type and place, where a large one may have become infinite."""
+    there = tensor.to(device, dtype)
+    passed = torch.isfinite(there)
     if not bool(passed.all()):
         where = (~passed).nonzero()[0].tolist()
-        found = tensor[tuple(where)].item()
-        msg = f"`{name}` must be finite, got {found} at index ({', '.join(map(str, where))})"
+        found = f"{tensor[tuple(where)].item()} at index ({', '.join(map(str, where))})"
+        msg = f"`{name}` must be finite in {dtype}, got {found}"
         raise ValueError(msg)
+    return there
+
+
+def _require_module(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        msg = f"`model` must be a torch.nn.Module, got {type(model).__name__}"
+        raise TypeError(msg)
 
 
 def _require_known(name: str, objects: _Objects) -> None:
@@ -465,16 +476,30 @@ def _require_known(name: str, objects: _Objects) -> None:
         raise ValueError(msg)
 
 
-def _require_classes(logits: Tensor, n_rows: int, objects: _Objects, of: str) -> None:
-    """Logits of all classes that there are."""
-    if logits.ndim != 2 or len(logits) != n_rows:
+def _require_classes(
+    model: nn.Module, objects: _Objects, device: torch.device, of: str = ""
+) -> None:
+    """A model, in eval mode, that gives two objects logits of all classes that there are."""
+    X_name, y_name = (f"{of}[0]", f"{of}[1]") if of else ("X", "y")
+    few = objects.X[:2].to(device)
+    try:
+        logits = model(few)
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        rule = f"`{X_name}` must be what `model` takes"
+        msg = f"{rule}, got objects of shape {tuple(few.shape[1:])} ({reason})"
+        raise ValueError(msg) from error
+    if not isinstance(logits, Tensor):
+        msg = f"`model` must give logits of shape (B, K), got {type(logits).__name__}"
+        raise ValueError(msg)
+    if logits.ndim != 2 or len(logits) != len(few):
         shape = tuple(logits.shape)
-        msg = f"`model` must give logits of shape (B, K), got shape {shape} for B = {n_rows}"
+        msg = f"`model` must give logits of shape (B, K), got shape {shape} for B = {len(few)}"
         raise ValueError(msg)
     n_classes, last = logits.shape[1], int(objects.y.max())
     if last >= n_classes:
         rule = f"must be class numbers 0 … {n_classes - 1}, as `model` gives {n_classes} logits"
-        msg = f"`{of}` {rule}, got {last}"
+        msg = f"`{y_name}` {rule}, got {last}"
         raise ValueError(msg)
     if objects.teacher is not None and objects.teacher.shape[1] != n_classes:
         rule = f"must have {n_classes} classes, as `model` has"
@@ -526,7 +551,11 @@ def _repeatable(device: torch.device) -> Iterator[None]:
 
 
 def _by_first(fabric: "Fabric", work: Callable[[], Found]) -> Found:
-    """What the first process finds or refuses, told to all."""
+    """What the first process finds or refuses, told to all.
+
+    No file is read as a pickle; processes of one run, which trust each other, exchange this object
+    by torch.distributed's own means, which do pickle it.
+    """
     found: Any = None
     refused: ValueError | None = None
     if fabric.is_global_zero:
@@ -552,6 +581,19 @@ def _objective(loss: Loss | None) -> Any:
     if getattr(loss, "reduction", "mean") != "mean":
         msg = f"`loss` must be a mean over the rows of a batch, got {loss!r} with another reduction"
         raise ValueError(msg)
+    if isinstance(loss, DistillationLoss | DomainDistillationLoss):
+        return loss
+    try:
+        signature = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss)
+    except ValueError:  # one of C's, which does not tell
+        return loss
+    try:
+        signature.bind(None, None, None, None)
+    except TypeError:
+        called = "be called as loss(logits, labels, teacher_logits, privileged)"
+        takes = ", ".join(signature.parameters)
+        msg = f"`loss` must {called}, got {_words(loss)}, which takes ({takes})"
+        raise TypeError(msg) from None
     return loss
 
 
@@ -586,14 +628,37 @@ class _Learner:
         self.adam = torch.optim.Adam(weights, lr=learning_rate, fused=True)
         self.module, self.optimizer = fabric.setup(model, self.adam)
 
-    def check_classes(self, validation: _Objects | None) -> None:
-        """As many classes everywhere."""
-        few = self.data.X[:2]
-        with _in_eval_mode(self.model):
-            logits = self.model(few)
-        _require_classes(logits, len(few), self.data, "y")
-        if validation is not None:
-            _require_classes(logits, len(few), validation, "validation[1]")
+    def check_model(self, validation: _Objects | None) -> None:
+        """A model that takes the objects, gives as many classes everywhere, and can be trained."""
+        lone: list[nn.Module] = []  # batch normalisations that see one number of each object
+
+        def look(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if inputs and inputs[0].shape[2:].numel() == 1:
+                lone.append(module)
+
+        device = self.fabric.device
+        hooks = [
+            module.register_forward_pre_hook(look)
+            for module in self.model.modules()
+            if isinstance(module, NORMALISATIONS)
+        ]
+        try:
+            with _in_eval_mode(self.model):
+                _require_classes(self.model, self.data, device)
+                if validation is not None:
+                    _require_classes(self.model, validation, device, "validation")
+        finally:
+            for hook in hooks:
+                hook.remove()
+        m, B, W = len(self.data.y), self.batch_size, self.fabric.world_size
+        smallest = m % B or min(m, B)
+        if lone and smallest // W < 2:
+            share = "" if W == 1 else f" and {W} processes"
+            msg = (
+                "`batch_size` must leave at least 2 objects in every batch, as `model` normalises "
+                f"over them, got {B} for {m} objects{share}"
+            )
+            raise ValueError(msg)
 
     def epoch(
         self, number: int, judged: Mapping[str, _Objects], last_good: Path | None
@@ -663,7 +728,7 @@ class _Learner:
 
     def _batches(self, number: int) -> tuple[Tensor, ...]:
         order = epoch_order(len(self.data.y), self.seed, number - 1)
-        return order.to(self.fabric.device).split(self.batch_size)
+        return order.to(self.fabric.device).split(min(self.batch_size, len(order)))
 
     def _steps(self, batches: Sequence[Tensor], number: int) -> Tensor:
         """Adam's steps of an epoch; gives the loss of each batch."""
@@ -694,11 +759,16 @@ class _Learner:
         self, logits: Tensor, labels: Tensor, teacher: Tensor | None, privileged: Tensor | None
     ) -> Tensor:
         if isinstance(self.loss, DistillationLoss | DomainDistillationLoss):
-            return self.loss(logits, labels, teacher_logits=teacher, privileged=privileged)
-        loss = self.loss(logits, labels, teacher, privileged)
+            loss = self.loss(logits, labels, teacher_logits=teacher, privileged=privileged)
+        else:
+            loss = self.loss(logits, labels, teacher, privileged)
         if not isinstance(loss, Tensor) or loss.ndim:
             got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
             msg = f"`loss` must give a tensor of one number, the mean of a batch, got {got}"
+            raise ValueError(msg)
+        if not loss.requires_grad:
+            whose = "loss" if logits.requires_grad else "model"
+            msg = f"`{whose}` must have a gradient, got a tensor that is cut off from the weights"
             raise ValueError(msg)
         return loss
 
@@ -750,6 +820,7 @@ def _summed_scores(model: nn.Module, objects: _Objects, block: int, device: torc
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     if len(objects.y) == 0:  # a process for which nothing is left
         return sums
+    block = min(block, len(objects.y))
     with _in_eval_mode(model):
         for x, y in zip(objects.X.split(block), objects.y.split(block), strict=True):
             logits, labels = model(x.to(device)), y.to(device)

@@ -486,7 +486,7 @@ def test_every_changed_byte_and_every_cut_is_found(last, file):
 )
 def test_foreign_state_is_named(last, text):
     (last / "state.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"last/state.json', which is damaged$"):
+    with pytest.raises(ValueError, match=r"last/state.json', which is damaged: delete its folder"):
         load_checkpoint(last)
 
 
@@ -496,8 +496,25 @@ def test_file_that_is_no_safetensors_is_named_though_its_digest_is_right(last, d
     document["digests"]["tensors.safetensors"] = checkpoints._digest(data)
     (last / "state.json").write_text(json.dumps(document), encoding="utf-8")
     (last / "tensors.safetensors").write_bytes(data)
-    with pytest.raises(ValueError, match=r"tensors.safetensors', which is damaged$"):
+    with pytest.raises(
+        ValueError, match=r"tensors.safetensors', which is damaged: delete its folder"
+    ):
         load_checkpoint(last)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("file", ["state.json", "tensors.safetensors"])
+def test_pipe_is_refused_and_not_waited_for(last, file):
+    (last / file).unlink()
+    os.mkfifo(last / file)
+    with pytest.raises(ValueError, match=rf"last/{file}' \(not a regular file\): delete its"):
+        load_checkpoint(last)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", ""])
+def test_device_that_is_not_there_is_named(last, device):
+    with pytest.raises(ValueError, match=rf"`device` must be a device .*, got '{device}'"):
+        load_checkpoint(last, device=device)
 
 
 def test_checkpoint_of_a_later_format_is_named(last):
@@ -510,7 +527,9 @@ def test_checkpoint_of_a_later_format_is_named(last):
 @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json"])
 def test_missing_file_is_named(last, file):
     (last / file).unlink()
-    with pytest.raises(ValueError, match=rf"got '.*last/{file}' \(No such file or directory\)$"):
+    with pytest.raises(
+        ValueError, match=rf"got '.*last/{file}' \(No such file or directory\): delete"
+    ):
         load_checkpoint(last)
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
+import made_up_results
 import numpy as np
 import pytest
 
@@ -14,9 +15,6 @@ from kdtheory import cli, datasets, neural_page, neural_runs
 from kdtheory.datasets import ImageData
 from kdtheory.experiments import domains as domains_module
 from kdtheory.experiments import fashion_mnist as fashion_module
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # where helpers of all tests are
-import made_up_results
 
 KINDS = ("fashion-mnist", "domains")
 MADE_UP = {"fashion-mnist": made_up_results.fashion_mnist, "domains": made_up_results.domains}
@@ -221,11 +219,52 @@ def test_without_the_extra_it_is_named(run, calls, monkeypatch, kind, package):
     assert calls == []
 
 
-def test_missing_data_are_one_line(run, tmp_path):
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    code, _, err = run("experiment", "domains", "--data-dir", str(tmp_path / "file"))
+@every_kind
+@pytest.mark.parametrize("error", [OSError, ImportError])
+def test_torch_that_cannot_be_loaded_is_one_line(run, calls, monkeypatch, kind, error):
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "kdtheory.neural":
+                msg = "libcudart.so.12: cannot open\nshared object file"
+                raise error(msg)
+
+    monkeypatch.delitem(sys.modules, "kdtheory.neural")
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    code, _, err = run("experiment", kind)
     assert code == 2
-    assert str(tmp_path / "file") in one_line(err)
+    assert "needs torch and what it loads, which fails here (libcudart.so.12" in one_line(err)
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", ["file", "nowhere", 300 * "x"])
+def test_missing_data_are_one_line(run, tmp_path, name):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, _, err = run("experiment", "domains", "--data-dir", str(tmp_path / name))
+    assert code == 2
+    assert "`--data-dir` must be a folder that exists, got" in one_line(err)
+    assert str(tmp_path / name) in err
+
+
+@every_kind
+def test_folder_is_refused_before_data_are_looked_for(run, calls, monkeypatch, tmp_path, kind):
+    def unasked(*_, **__):
+        pytest.fail("data were looked for")
+
+    monkeypatch.setattr(datasets, "fashion_mnist", unasked)
+    for name in ("index.html", f"{neural_page.FIGURES[kind][0]}.svg"):
+        (tmp_path / kind / name).mkdir(parents=True)
+        code, _, err = run("experiment", kind, "--out", str(tmp_path / kind))
+        assert code == 2
+        assert f"`--out` must be a folder that can be written, got '{tmp_path / kind}'" in err
+        assert f"({name} in it is a folder)" in one_line(err)
+        (tmp_path / kind / name).rmdir()
+    assert calls == []
+
+
+def test_each_pair_of_domains_has_a_figure_whose_name_is_known():
+    known = [name for name in neural_page.FIGURES["domains"] if name.startswith("pair_")]
+    assert len(known) == len(domains_module.PAIRS)
+    assert (*domains_module.LOSSES, domains_module.UNLABELLED) == neural_page.LOSSES
 
 
 @every_kind

@@ -63,6 +63,42 @@ def test_the_distribution_agrees_with_the_numpy_core(dtype, limit):
         assert error.max() <= limit
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("by", "rows"),
+    [
+        ("logits", [[1000.0, 1.0, 0.5], [0.1, 0.2, 0.3]]),
+        ("probs", [[0.5, 0.25, 0.25], [0.75, 0.125, 0.125]]),
+    ],
+)
+def test_parameters_in_halves_are_those_of_the_numpy_core_as_rounded(by, rows, dtype):
+    given = tensor(rows, dtype)
+    ours = ContinuousCategorical(**{by: given})
+    core = kdtheory.ContinuousCategorical(**{by: given.double().numpy()})
+    s = tensor([0.1, 0.5, 0.4], torch.float32)
+    pairs = [
+        (ours.log_prob(s), core.log_prob(s.double().numpy())),
+        (ours.mean, core.mean()),
+        (ours.covariance_matrix, core.covariance()),
+        (ours.entropy(), core.entropy()),
+    ]
+    for value, exact in pairs:
+        assert value.dtype == torch.float32
+        error = np.abs(value.double().numpy() - exact) / np.maximum(1, np.abs(exact))
+        assert error.max() <= FLOAT32
+    draws = ours.sample((DRAWS,)).double()
+    spread = np.sqrt(np.diagonal(core.covariance(), axis1=1, axis2=2) / DRAWS)
+    assert (np.abs(draws.mean(dim=0).numpy() - core.mean()) / spread).max() < ERRORS
+
+
+def test_small_means_in_halves_keep_the_order_of_their_classes():
+    logits = tensor([1000.0, 1.0, 0.5], torch.bfloat16)
+    mean = ContinuousCategorical(logits=logits).mean.double().numpy()
+    exact = kdtheory.ContinuousCategorical(logits=logits.double().numpy()).mean()
+    assert np.abs(mean / exact - 1).max() <= FLOAT32
+    assert mean[1] > mean[2]
+
+
 def bernoulli_truth(logit):
     """Mean and variance of s_1 for logits (λ, 0), with 40 digits."""
     with mpmath.workdps(40):
@@ -300,11 +336,24 @@ def test_draws_near_a_vertex_keep_the_digits_of_small_coordinates():
     assert kstest((s[:, 1] * depth).numpy(), "expon").pvalue > UNLIKELY
 
 
-def test_an_empty_batch_is_a_batch():
-    # without validation: torch's own constraint of vectors fails on no rows
-    ours = ContinuousCategorical(logits=torch.zeros(0, 3), validate_args=False)
-    assert ours.sample((2,)).shape == (2, 0, 3)
-    assert ours.variance.shape == (0, 3)
+@pytest.mark.parametrize("validate_args", [True, False])
+@pytest.mark.parametrize("by", ["probs", "logits"])
+def test_an_empty_batch_is_a_batch(by, validate_args):
+    ours = ContinuousCategorical(**{by: torch.zeros(0, 3)}, validate_args=validate_args)
+    for one in (ours, ours.expand((4, 0))):
+        assert one.sample((2,)).shape == (2, *one.batch_shape, 3)
+        assert one.log_prob(one.sample()).shape == one.batch_shape
+        assert one.variance.shape == (*one.batch_shape, 3)
+        assert one._validate_args is validate_args
+
+
+def test_a_range_just_below_overflow_is_served_with_validation():
+    huge = float(torch.finfo(torch.float32).max) / 2
+    logits = torch.tensor([0.9 * huge, -0.9 * huge])
+    ours = ContinuousCategorical(logits=logits, validate_args=True)
+    s = torch.tensor([1.0, 0.0])
+    core = kdtheory.ContinuousCategorical(logits=logits.double().numpy())
+    assert abs(float(ours.log_prob(s)) / float(core.log_prob(s.double().numpy())) - 1) <= FLOAT32
 
 
 def test_halves_are_answered_in_single_precision():
@@ -332,11 +381,28 @@ def test_halves_are_answered_in_single_precision():
             "`logits` must be finite, got inf",
         ),
         ({"logits": torch.tensor([0.0, torch.nan])}, ValueError, "logits .* constraint"),
+        (
+            {"logits": torch.tensor([[0.0, 1.0], [3e38, -3e38]])},
+            ValueError,
+            r"`logits` of a row .* finite in torch.float32, got -3e\+38 and 3e\+38",
+        ),
+        (
+            {"logits": torch.tensor([3e38, -3e38], dtype=torch.bfloat16)},
+            ValueError,
+            "`logits` of a row must have a difference finite in torch.float32",
+        ),
     ],
 )
 def test_bad_parameters_are_named(arguments, error, match):
     with pytest.raises(error, match=match):
         ContinuousCategorical(**arguments, validate_args=True)
+
+
+@pytest.mark.parametrize("name", ["covariance_matrix", "variance"])
+def test_derivatives_of_a_covariance_are_refused(name):
+    ours = ContinuousCategorical(logits=torch.zeros(3, requires_grad=True))
+    with pytest.raises(NotImplementedError, match="third derivatives of log Z"):
+        getattr(ours, name).sum().backward()
 
 
 def test_a_value_off_the_simplex_is_refused():

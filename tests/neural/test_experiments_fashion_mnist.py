@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose
 from kdtheory.experiments import fashion_mnist, phase_diagram
 from kdtheory.experiments.fashion_mnist import experiment_of_gs_6_1, settings
 from kdtheory.files import plain_data
-from kdtheory.neural import distillation_loss, epoch_order, gs_student
+from kdtheory.neural import IGNORED, distillation_loss, epoch_order, gs_student
 
 FLOAT32_CURVES = 1e-4  # float32 sums in another order, through ten epochs of Adam
 
@@ -56,7 +56,8 @@ def without_seconds(result):
 
 def test_the_students_are_those_of_the_usual_loop(data, result):
     """A loop with nn.Linear, the loss of (14) and torch's Adam, one student at a time."""
-    work = fashion_mnist._Work(data, quick=True, device="cpu", folder=None, tell=lambda **_: None)
+    sizes = fashion_mnist._sizes(data, 2, quick=True)
+    work = fashion_mnist._Work(data, sizes, device="cpu", folder=None, tell=lambda **_: None)
     work.teacher()
     X, y = torch.from_numpy(work.X[work.train_rows]), torch.from_numpy(work.y[work.train_rows])
     S = torch.from_numpy(work.teacher_logits[work.train_rows])
@@ -150,7 +151,7 @@ def test_labels_of_the_diagram_are_nested_and_hidden_where_not_told(data, monkey
     told = {}
     for student in students:
         sample = samples[student.sample]
-        known = sample.labels != phase_diagram.UNKNOWN
+        known = sample.labels != IGNORED
         assert np.array_equal(sample.labels[known], y[sample.rows[known]])
         told.setdefault((student.seed, int(known.sum())), set()).add(
             frozenset(sample.rows[known].tolist())

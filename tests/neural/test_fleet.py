@@ -356,6 +356,32 @@ def test_scores_do_not_depend_on_blocks(X, monkeypatch):
     torch.testing.assert_close(fleet.logits(X), logits)
 
 
+SAMPLE = some_sample()
+
+
+def test_what_must_not_be_written_is_read_without_a_word(X):
+    arrays = [X.numpy().copy(), *(np.array(a) for a in (SAMPLE.rows, SAMPLE.labels))]
+    logits = np.array(SAMPLE.teacher_logits)
+    for array in (*arrays, logits):
+        array.flags.writeable = False
+    features, rows, labels = arrays
+    fleet = Fleet([Student(trust=0.5)], features, [Sample(rows, labels, logits)], K)
+    fleet.train(1)
+    scores = fleet.scores(features, labels)
+    assert scores.accuracy == fleet.scores(X, torch.from_numpy(labels.copy())).accuracy
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_answers_of_half_precision_are_those_numbers(X, kind):
+    answers = torch.as_tensor(SAMPLE.teacher_logits).to(kind)
+    found = []
+    for given in (answers, answers.float().numpy()):
+        fleet = Fleet([Student(trust=0.5)], X, [replace(SAMPLE, teacher_logits=given)], K)
+        fleet.train(3)
+        found.append(fleet.state_dict()["weight"])
+    assert torch.equal(*found)
+
+
 # --- bad input
 
 
@@ -386,9 +412,6 @@ def test_a_loss_too_large_for_a_float_is_named(X):
         DivergedError, match=r"student 0 diverged.*step 0 \(rows \d+, \d+, \d+, \d+\)"
     ):
         fleet.train(1)
-
-
-SAMPLE = some_sample()
 
 
 @pytest.mark.parametrize(
@@ -454,9 +477,43 @@ def test_bad_students_are_named(change, error, match):
         ),
         ({"hidden": 0}, ValueError, r"`hidden` must be at least 1, got 0"),
         ({"batch_size": 0}, ValueError, r"`batch_size` must be at least 1, got 0"),
-        ({"device": "cuda:99"}, ValueError, r"`device` must be one that is there, got 'cuda:99'"),
-        ({"device": "abacus"}, ValueError, r"`device` must be one that is there, got 'abacus'"),
+        ({"device": "cuda:99"}, ValueError, r"`device` must be a device that .* got 'cuda:99'"),
+        ({"device": "abacus"}, ValueError, r"`device` must be a device that .* got 'abacus'"),
         ({"dtype": torch.float16}, ValueError, r"`dtype` must be torch.float32 or torch.float64"),
+        ({"device": "meta"}, ValueError, r"`device` must be a device that holds numbers, got 'me"),
+        ({"hidden": 10**20}, ValueError, r"`hidden` must be at most 16777216, got 1000000000000"),
+        ({"students": Student()}, TypeError, r"`students` must be a sequence of Student, got Stud"),
+        ({"students": [{}]}, TypeError, r"`students\[0\]` must be a Student, got dict"),
+        ({"samples": SAMPLE}, TypeError, r"`samples` must be a sequence of Sample, got Sample"),
+        (
+            {"samples": [SAMPLE, (SAMPLE.rows, SAMPLE.labels)]},
+            TypeError,
+            r"`samples\[1\]` must be a Sample, got tuple",
+        ),
+        (
+            {"samples": [replace(SAMPLE, labels=["a"] * N_ROWS)]},
+            TypeError,
+            r"`samples\[0\].labels` must be of an integer type, got dtype <U1",
+        ),
+        (
+            {"samples": [replace(SAMPLE, labels=[[0], [0, 1]])]},
+            ValueError,
+            r"`samples\[0\].labels` must be a rectangular array",
+        ),
+        (
+            {"samples": [replace(SAMPLE, teacher_logits=torch.ones(N_ROWS, K) * 1j)]},
+            TypeError,
+            r"`samples\[0\].teacher_logits` must be real numbers, got torch.complex64",
+        ),
+        (
+            {"samples": [replace(SAMPLE, rows=torch.arange(N_ROWS).to_sparse())]},
+            TypeError,
+            r"`samples\[0\].rows` must be a dense tensor",
+        ),
+        ({"X": torch.ones(N_ROWS, 2) * 1j}, TypeError, "`X` must be real numbers, got torch.comp"),
+        ({"X": torch.ones(N_ROWS, 2).to_sparse()}, TypeError, "`X` must be a dense tensor .*_coo"),
+        ({"X": torch.ones(N_ROWS, 2, device="meta")}, TypeError, "`X` must be a dense .* of meta"),
+        ({"X": np.full((N_ROWS, 2), 1e300)}, ValueError, "`X` must be finite, got a number that"),
         ({"X": np.ones(3)}, ValueError, r"`X` must have 2 dimension"),
         ({"X": torch.ones(3)}, ValueError, r"`X` must have shape \(N, n\) .*, got \(3,\)"),
         ({"X": np.full((N_ROWS, 2), np.nan)}, ValueError, r"`X` must be finite, got a number that"),
@@ -523,6 +580,34 @@ def test_bad_calls_are_named(X):
     ]:
         with pytest.raises(error, match=match):
             call()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"step": torch.tensor(-1)}, ValueError, r"`state\['step'\]` must be at least 0, got -1"),
+        (
+            {"bias": torch.full((1, K), torch.nan)},
+            ValueError,
+            r"`state\['bias'\]` must not hold nan",
+        ),
+        ({"bias": 1.5}, TypeError, "`state` must hold tensors, got float for 'bias'"),
+        (
+            {"bias": torch.ones(1, K, device="meta")},
+            TypeError,
+            r"`state\['bias'\]` must be a dense tensor",
+        ),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(X, change, error, match):
+    fleet = Fleet([Student()], X, [SAMPLE], K)
+    fleet.train(2)
+    before = fleet.state_dict()
+    with pytest.raises(error, match=match):
+        fleet.load_state_dict(before | change)
+    assert all(torch.equal(before[name], value) for name, value in fleet.state_dict().items())
+    with pytest.raises(TypeError, match="`state` must be a mapping of tensors, got list"):
+        fleet.load_state_dict([change])
 
 
 @pytest.mark.parametrize(

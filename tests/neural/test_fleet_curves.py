@@ -97,3 +97,35 @@ def test_the_state_of_another_fleet_is_refused(problem, tmp_path):
     other = Fleet([Student()], X, [Sample(np.arange(60), y[:60])], n_classes=3)
     with pytest.raises(ValueError, match="state"):
         fleet_curves(other, STEPS, judged(problem), folder=tmp_path / "fleet")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": (4, 20, 150)}, "steps"),
+        ({"steps": (3,)}, "steps"),
+        ({"keep_best": False}, "keep_best"),
+        ({"chosen_on": "test"}, "chosen_on"),
+        ({"judged": 1}, "judged"),
+    ],
+)
+def test_another_run_is_refused(problem, tmp_path, change, words):
+    def run(steps=STEPS, **options):
+        fleet_curves(fleet_of(problem), steps, folder=tmp_path / "fleet", **options)
+
+    run(STEPS[:2], judged=judged(problem))
+    other = judged((problem[0], problem[1] * change.pop("judged", 2) // 2, None))
+    with pytest.raises(ValueError, match=f"`folder` must hold a run of the same {words}"):
+        run(**({"judged": other} | change))
+
+
+def test_the_features_are_part_of_the_fleet(problem, tmp_path):
+    fleet_curves(fleet_of(problem), STEPS[:1], judged(problem), folder=tmp_path / "fleet")
+    moved = fleet_of((problem[0] + 1, *problem[1:]))
+    with pytest.raises(ValueError, match=r"`state` must be of a fleet of the same .*features"):
+        fleet_curves(moved, STEPS, judged(problem), folder=tmp_path / "fleet")
+
+
+def test_the_sample_that_chooses_must_be_judged(problem):
+    with pytest.raises(ValueError, match="`chosen_on` must be"):
+        fleet_curves(fleet_of(problem), STEPS, judged(problem), chosen_on="nothing")

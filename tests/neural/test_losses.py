@@ -482,6 +482,62 @@ def test_arguments_are_not_written_to(loss):
 # --- laws of precision
 
 
+def of_the_bracket(T, regulariser, z, *, squared, answers):
+    """Value and gradient at λ = 1, of logits of the student's and the teacher's type."""
+    labels = torch.zeros(len(z), dtype=torch.long)
+    return value_and_gradient(
+        lambda t: distillation_loss(
+            t, labels, **answers, trust=1.0, temperature=T, regulariser=regulariser,
+            squared_temperature=squared, reduction="none",
+        ),
+        z.clone().requires_grad_(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["teacher", "teacher_logits"])
+@pytest.mark.parametrize("regulariser", REGULARISERS)
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("T", [8.0, 10.0, 1e2, 1e4, 1e8])
+def test_high_temperatures_lose_no_digits_of_the_gradient(T, squared, regulariser, given):
+    b = Batch(10, dtype=torch.float32)
+    v = torch.from_numpy(b.v)
+    answers = {given: v if given == "teacher_logits" else (v.double() / T).softmax(1)}
+    value, gradient = of_the_bracket(
+        T, regulariser, torch.from_numpy(b.z), squared=squared, answers=answers
+    )
+    at = distillation_objective(
+        b.y, soften(b.v.astype(np.float64), T), temperature=T, regulariser=regulariser,
+        squared_temperature=squared, trust=1.0,
+    ).at(b.z.astype(np.float64))  # fmt: skip
+    size = np.abs(at.gradient).max()  # about 1/T² of the margins without r
+    assert_allclose(gradient, at.gradient, rtol=0, atol=ACCURACY[torch.float32] * size)
+    # T² stands before log Z, which has 1e-12
+    limit = ACCURACY[torch.float32] * np.abs(at.values) + 1e-12 * (T * T if squared else 1)
+    assert (np.abs(value - at.values) <= limit).all()
+
+
+def test_the_exact_bracket_of_equal_logits_keeps_its_digits_times_t_squared():
+    s, T = torch.tensor([[0.3, 0.7]], dtype=torch.float64), 1000.0
+    value, gradient = of_the_bracket(
+        T, "exact", torch.zeros(1, 2), squared=True, answers={"teacher": s}
+    )
+    assert abs(value.item()) <= 1e-12 * T * T  # log Z = 0
+    assert_allclose(gradient, [[0.2 * T, -0.2 * T]], rtol=ACCURACY[torch.float32])
+
+
+@pytest.mark.parametrize("regulariser", REGULARISERS)
+def test_a_high_temperature_returns_the_type_of_the_loss(regulariser):
+    b = Batch(dtype=torch.float32)
+    for dtype in (*HALVES, torch.float32):
+        z = torch.from_numpy(b.z).to(dtype).requires_grad_()
+        value = distillation_loss(
+            z, b.labels, b.teacher, privileged=b.mask, temperature=100.0, regulariser=regulariser
+        )
+        value.backward()
+        assert value.dtype == torch.float32
+        assert z.grad.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 def test_halves_are_computed_in_float32(loss, dtype):
     b = Batch(dtype=torch.float32)

@@ -1,5 +1,9 @@
 """The networks of the papers: their sizes, shapes and seeds."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -151,11 +155,29 @@ def test_a_network_without_parameters_has_none():
         (-1, ValueError, "`seed` must be at least 0, got -1"),
         (0.5, TypeError, "`seed` must be an integer, got 0.5"),
         (None, TypeError, "`seed` must be an integer, got None"),
+        (2**63, ValueError, "`seed` must be at most 9223372036854775807, got 9223372036854775808"),
     ],
 )
 def test_bad_seeds_are_named(model, seed, error, match):
     with pytest.raises(error, match=match):
         model(seed)
+
+
+def test_what_is_no_network_has_no_parameters():
+    with pytest.raises(TypeError, match=r"`model` must be a torch.nn.Module, got float"):
+        n_parameters(1.5)
+
+
+@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+def test_a_missing_extra_is_one_line(missing):
+    script = f"import sys; sys.modules[{missing!r}] = None; import kdtheory.neural"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.match(r"ModuleNotFoundError: `kdtheory.neural` needs .*'kdtheory\[neural\]'$", last)
+    assert done.stderr.count("Traceback") == 1
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -158,6 +158,12 @@ def test_hessians_of_torch_are_the_covariance():
     assert error(torch.autograd.functional.hessian(log_normaliser, a), exact) <= FLOAT64
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own call
+def test_the_hessian_of_torch_func_is_refused_as_it_takes_forward_mode():
+    with pytest.raises(RuntimeError, match="jvp"):
+        torch.func.hessian(log_normaliser)(torch.zeros(3))
+
+
 def test_both_from_one_pass_are_the_same():
     a = torch.tensor([[1.0, -2.0, 0.5], [0.0, 0.0, 9.0]]).requires_grad_()
     value, mean = log_normaliser_and_gradient(a)

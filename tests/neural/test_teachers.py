@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from kdtheory.neural import teachers
 from kdtheory.neural.checkpoints import digest_of_tensors, save_checkpoint
 from kdtheory.neural.teachers import FrozenTeacher, TeacherCache, digest_of_data, teacher_logits
 
@@ -350,12 +351,36 @@ def test_model_without_weights_answers(X):
     assert torch.equal(teacher_logits(nn.Identity(), X), torch.from_numpy(X))
 
 
-def test_copy_computes_where_the_model_is_not(model, X):
-    # the device that is everywhere, and has no numbers
-    with pytest.raises(NotImplementedError):
+def test_copy_computes_where_the_model_is_not(model, X, monkeypatch):
+    # the device that is everywhere, and has no numbers, for which it is refused
+    monkeypatch.setattr(teachers, "check_device", lambda _, device: torch.device(device))
+    with pytest.raises(RuntimeError, match="meta"):
         teacher_logits(model, X, device="meta")
     assert all(p.device.type == "cpu" for p in model.parameters())
     assert torch.equal(teacher_logits(model, X, device="cpu"), teacher_logits(model, X))
+
+
+@pytest.mark.parametrize(
+    "kind", [bool, np.uint8, np.int16, np.uint16, np.int64, np.float16, ">f8", ">i4", np.longdouble]
+)
+def test_numbers_of_any_type_become_that_of_the_weights(model, X, kind):
+    data = np.abs(9 * X).astype(kind)
+    expected = teacher_logits(model, data.astype(np.float32))
+    assert torch.equal(teacher_logits(model, data), expected)
+    if data.dtype.isnative and kind is not np.longdouble:
+        assert torch.equal(teacher_logits(model, torch.from_numpy(data)), expected)
+
+
+def test_order_of_bytes_does_not_matter_to_the_digest(X):
+    assert digest_of_data(X.astype(">f4")) == digest_of_data(X)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, ">i8", np.uint64])
+def test_what_must_not_be_written_is_read_without_a_word(tmp_path, model, X, kind):
+    index = np.array([4, 0, 4], dtype=kind)
+    X.flags.writeable = index.flags.writeable = False
+    cache = TeacherCache(tmp_path / "teacher", model, X)
+    assert torch.equal(cache.logits(index), teacher_logits(model, X)[[4, 0, 4]])
 
 
 # --- bad input
@@ -403,9 +428,52 @@ def test_answer_that_is_no_row_of_logits_is_refused(X, answers, words):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_that_are_not_finite_name_their_object(X, value):
-    X[17, 2] = value
+    class Shifted(nn.Module):
+        def forward(self, X):
+            return torch.where(X == 7, value, X)
+
+    X[17, 2] = 7
     with pytest.raises(ValueError, match=r"`model` must give finite logits, .* for the object 17$"):
-        teacher_logits(nn.Identity(), X, batch_size=5)
+        teacher_logits(Shifted(), X, batch_size=5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_objects_that_are_not_finite_are_not_blamed_on_the_model(model, X, value):
+    bad = X.astype(float)
+    bad[17, 2] = value
+    words = r"`X` must be finite numbers of torch.float32, got another in row 17$"
+    with pytest.raises(ValueError, match=words):
+        teacher_logits(model, bad, batch_size=5)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (torch.ones(2, D).to_sparse(), "`X` must be a dense tensor .* got one of sparse_coo"),
+        (torch.ones(2, D, device="meta"), "`X` must be a dense tensor .* got one of meta"),
+        (torch.ones(2, D) * 1j, "`X` must be real numbers, got torch.complex64"),
+    ],
+)
+def test_tensors_that_hold_no_real_numbers_are_refused(tmp_path, model, data, words):
+    for function in (
+        lambda: teacher_logits(model, data),
+        lambda: digest_of_data(data),
+        lambda: TeacherCache(tmp_path / "teacher", model, data),
+    ):
+        with pytest.raises(TypeError, match=words):
+            function()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"), [((1, 2), "got tuple"), (None, "got NoneType"), ([[1.0]], "got list")]
+)
+def test_answer_that_is_no_tensor_is_refused(X, answer, words):
+    class Other(nn.Module):
+        def forward(self, X):  # noqa: ARG002
+            return answer
+
+    with pytest.raises(ValueError, match=f"`model` must give a row of logits .* {words}"):
+        teacher_logits(Other(), X)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +481,8 @@ def test_logits_that_are_not_finite_name_their_object(X, value):
     [
         ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1, got 0"),
         ({"batch_size": 1.5}, TypeError, "`batch_size` must be an integer, got 1.5"),
+        ({"tell": 5}, TypeError, "`tell` must be callable, got 5"),
+        ({"device": "meta"}, ValueError, "`device` must be a device that holds numbers"),
         (
             {"device": "cuda:99"},
             ValueError,
@@ -439,6 +509,7 @@ def test_bad_options_are_one_line(model, X, options, error, words):
         ({"augmentation": 3, "augmentation_seed": 1}, TypeError, "`augmentation` must be a text"),
         ({"augmentation": "a", "augmentation_seed": -1}, ValueError, "seed` must be at least 0"),
         ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1"),
+        ({"tell": 5}, TypeError, "`tell` must be callable, got 5"),
         ({"refresh": "no"}, TypeError, "`refresh` must be True or False"),
     ],
 )
@@ -456,6 +527,14 @@ def test_bad_options_of_a_cache_are_refused(tmp_path, model, X, options, error, 
         ([True] * M, TypeError, "`index` must be integers"),
         ([[0]], TypeError, "`index` must be integers"),
         (0, TypeError, "`index` must be integers"),
+        ("ab", TypeError, "`index` must be integers"),
+        (iter([0]), TypeError, "`index` must be integers"),
+        ([None], TypeError, "`index` must be integers"),
+        ([[0], [0, 1]], TypeError, "`index` must be integers"),
+        ([2**70], TypeError, "`index` must be integers"),
+        ([1j], TypeError, "`index` must be integers"),
+        (torch.tensor([1j]), TypeError, "`index` must be real numbers"),
+        (np.array([2**64 - 1], dtype=np.uint64), ValueError, "got 18446744073709551615 at"),
     ],
 )
 def test_bad_index_is_refused(tmp_path, model, X, index, error, words):
@@ -488,6 +567,6 @@ def test_failed_teacher_leaves_the_logits_before(tmp_path, model, X):
     logits = TeacherCache(tmp_path / "teacher", model, X).logits()
     bad = X.copy()
     bad[3] = np.nan
-    with pytest.raises(ValueError, match="for the object 3"):
+    with pytest.raises(ValueError, match="in row 3"):
         TeacherCache(tmp_path / "teacher", model, bad, refresh=True).logits()
     assert torch.equal(TeacherCache(tmp_path / "teacher", model, X).logits(), logits)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from training_processes import convolutional, images, killed, shared
 
@@ -507,6 +507,42 @@ def test_a_score_that_is_not_finite_is_told():
         )
 
 
+def test_what_must_not_be_written_is_read_without_a_word():
+    data = [np.array(array) for array in problem(6)]
+    expected = train(linear(), *data[:2], teacher_logits=data[2], epochs=2)
+    for array in data:
+        array.flags.writeable = False
+    run = train(linear(), *data[:2], teacher_logits=data[2], validation=data[:2], epochs=2)
+    assert same_states(run.model.state_dict(), expected.model.state_dict())
+    assert evaluate(run.model, *data[:2]) == evaluate(expected.model, *data[:2])
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", np.longdouble, np.float64])
+def test_types_that_torch_lacks_are_converted(kind):
+    X, y, _ = problem(6)
+    runs = [train(linear(), given, y, epochs=2) for given in (X, X.astype(kind))]
+    assert same_states(*(run.model.state_dict() for run in runs))
+
+
+def test_a_batch_larger_than_all_is_all():
+    X, y, _ = problem(6)
+    runs = [train(linear(), X, y, batch_size=size, epochs=2) for size in (6, 10**20)]
+    assert same_states(*(run.model.state_dict() for run in runs))
+    assert evaluate(linear(), X, y, batch_size=10**20) == evaluate(linear(), X, y)
+
+
+@pytest.mark.parametrize(
+    ("model", "X", "size"),
+    [
+        (nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), problem(7)[0], 5),
+        # many numbers of each object
+        (nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(36, 3)), images(7)[0], 3),
+    ],
+)
+def test_batches_that_can_be_normalised_are_taken(model, X, size):
+    assert len(train(model, X, problem(7)[1], batch_size=size, epochs=1).history) == 1
+
+
 # --- bad input
 
 
@@ -570,6 +606,17 @@ def test_a_missing_best_checkpoint_is_named(tmp_path):
 X, Y, V = problem(6)
 
 
+class Answering(nn.Linear):
+    """A linear model that gives something else than its logits."""
+
+    def __init__(self, answer):
+        super().__init__(4, 3)
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(super().forward(x))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
@@ -577,6 +624,48 @@ X, Y, V = problem(6)
         ({"model": nn.Flatten()}, ValueError, "`model` must have weights to train"),
         ({"model": linear().requires_grad_(False)}, ValueError, "`model` must have weights to"),
         ({"model": nn.Sequential(linear(), nn.Flatten(0))}, ValueError, r"got shape \(6,\) for"),
+        (
+            {"model": linear(n_features=5)},
+            ValueError,
+            r"`X` must be what `model` takes, got objects of shape \(4,\) \(.*4.*\)$",
+        ),
+        (
+            {"validation": (X[:, :2], Y)},
+            ValueError,
+            r"`validation\[0\]` must be what `model` takes, got objects of shape \(2,\)",
+        ),
+        ({"model": Answering(lambda z: (z, z))}, ValueError, r"shape \(B, K\), got tuple"),
+        ({"model": Answering(Tensor.detach)}, ValueError, "`model` must have a gradient"),
+        (
+            {"model": nn.Sequential(linear(), nn.BatchNorm1d(3)), "batch_size": 5},
+            ValueError,
+            "`batch_size` must leave at least 2 objects in every batch.*, got 5 for 6 objects$",
+        ),
+        (
+            {"model": nn.Sequential(linear(), nn.BatchNorm1d(3)), "batch_size": 1},
+            ValueError,
+            "`batch_size` must leave at least 2 objects in every batch",
+        ),
+        (
+            {"X": X.astype(float) * 1e300},
+            ValueError,
+            r"`X` must be finite in torch.float32, got .*e\+(299|300) at",
+        ),
+        ({"X": torch.tensor(X).to_sparse()}, TypeError, "`X` must be a dense tensor"),
+        ({"X": torch.tensor(X).to("meta")}, TypeError, "`X` must be a dense tensor .* of meta"),
+        ({"y": torch.tensor(Y).to_sparse()}, TypeError, "`y` must be a dense tensor"),
+        (
+            {"teacher_logits": V * 1e300},
+            ValueError,
+            r"`teacher_logits` must be finite in torch.float32, got .*e\+(299|300|301) at index",
+        ),
+        (
+            {"loss": nn.CrossEntropyLoss()},
+            TypeError,
+            r"`loss` must be called as loss\(logits, labels, .*, which takes \(input, target\)$",
+        ),
+        ({"loss": lambda z: z}, TypeError, r"`loss` must be called as .*takes \(z\)$"),
+        ({"loss": lambda z, *_: z.detach().sum()}, ValueError, "`loss` must have a gradient"),
         ({"X": X[0]}, ValueError, r"`X` must have shape \(m, ...\) .*, got shape \(4,\)"),
         ({"X": X[:0]}, ValueError, r"`X` must have shape .*, got shape \(0, 4\)"),
         ({"X": np.where(X[2, 1] == X, np.nan, X)}, ValueError, r"`X` .*got nan at index \(2, 1\)"),
@@ -627,7 +716,7 @@ def test_bad_input_is_named(change, error, match):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a device of CUDA is here")
 def test_a_device_that_is_not_here_is_named():
-    with pytest.raises(ValueError, match=r"`accelerator` must be .* here, got 'cuda' where there"):
+    with pytest.raises(ValueError, match=r"`accelerator` must be a device .*, got 'cuda'"):
         train(linear(), X, Y, epochs=1, accelerator="cuda")
     run = train(linear(), X, Y, epochs=1, accelerator="auto")
     assert run.model.weight.device.type == "cpu"
@@ -644,6 +733,9 @@ def test_answers_outside_the_mask_are_not_looked_at():
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
+        ({"model": len}, TypeError, r"`model` must be a torch.nn.Module, got builtin"),
+        ({"X": X[:, :2]}, ValueError, r"`X` must be what `model` takes, .* shape \(2,\)"),
+        ({"model": Answering(lambda z: (z, z))}, ValueError, r"shape \(B, K\), got tuple"),
         ({"X": X[:5]}, ValueError, "lengths must agree"),
         ({"y": Y * 0 - 100}, ValueError, "`y` must hold a label that is known, got -100 for all"),
         ({"y": Y + 3}, ValueError, "`y` must be class numbers 0 … 2"),
