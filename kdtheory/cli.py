@@ -19,7 +19,14 @@ import typer
 
 from kdtheory import __version__, data_commands, neural_commands
 from kdtheory._checks import check_output_folder
-from kdtheory.terminal import UsageError, bad_input, integer, number, progress_bar
+from kdtheory.terminal import (
+    UsageError,
+    bad_input,
+    integer,
+    number,
+    print_table,
+    progress_bar,
+)
 
 # what the commands need is loaded by them: `kdtheory --help` answers at once
 if TYPE_CHECKING:
@@ -123,7 +130,7 @@ def verify(
         document = {"kdtheory": __version__, "claims": records}
         typer.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        _print_table(backings)
+        _print_backings(backings)
         typer.echo(f"{_summary(backings)} ({time.perf_counter() - start:.1f} s)")
     _exit_by(backings)
 
@@ -467,51 +474,31 @@ def _telling(tell: Callable[..., None]) -> Callable[["Backing"], None]:
     return lambda backing: tell(description=backing.claim.id, advance=1)
 
 
-def _print_table(backings: Sequence["Backing"]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("claim", "where", "verdict", "evidence", "backed"):
-        table.add_column(heading)
-    table.add_column("seconds", justify="right")
+def _print_backings(backings: Sequence["Backing"]) -> None:
+    rows = []
     for backing in backings:
         claim = backing.claim
         kinds = Counter(outcome.kind for outcome in backing.outcomes)
-        table.add_row(
-            Text(claim.id, no_wrap=True),
-            Text(claim.equation),
-            Text(claim.verdict, style=VERDICTS[claim.verdict]),
-            Text(", ".join(f"{n} {kind}" if n > 1 else kind for kind, n in kinds.items())),
-            Text("yes") if backing.backed else Text("NO", style="bold red"),
-            f"{backing.seconds:.2f}",
-        )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # lines are for programs to cut, not to wrap
-    console.print(table)
+        evidence = ", ".join(f"{n} {kind}" if n > 1 else kind for kind, n in kinds.items())
+        backed = "yes" if backing.backed else "NO"
+        seconds = f"{backing.seconds:.2f}"
+        rows.append((claim.id, claim.equation, claim.verdict, evidence, backed, seconds))
+    print_table(
+        ("claim", "where", "verdict", "evidence", "backed", "seconds"),
+        rows,
+        right=("seconds",),
+        styles=VERDICTS | {"NO": "bold red"},
+    )
 
 
 def _print_students(result: "SyntheticResult") -> None:
     """Means over the draws, with what the paired differences in KL decide."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("student")
-    table.add_column("rule")
-    on_large = f"on {result.n_large}: KL"
-    for heading in ("cross-entropy", "accuracy", on_large, "slope", "miscalibration"):
-        table.add_column(heading, justify="right")
-    table.add_column("change of KL")
-    table.add_column("against")
     changes = {
         change.first: change
         for change in reversed(result.changes)  # of two the first: against the one with a teacher
         if (change.sample, change.measure) == ("large", "kl")
     }
+    rows = []
     for large in (quality for quality in result.qualities if quality.sample == "large"):
         key = large.student, large.rule
         test = result.quality(*key, sample="test")
@@ -530,11 +517,10 @@ def _print_students(result: "SyntheticResult") -> None:
                 f"{change.change:+.5f} [{change.low:+.5f}, {change.high:+.5f}] {change.verdict}"
             )
             words.append(" ".join(change.second))
-        table.add_row(*(Text(word) for word in words))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # lines are for programs to cut, not to wrap
-    console.print(table)
+        rows.append(words)
+    measures = "cross-entropy", "accuracy", f"on {result.n_large}: KL", "slope", "miscalibration"
+    headings = ("student", "rule", *measures, "change of KL", "against")
+    print_table(headings, rows, right=measures)
 
 
 def _summary(backings: Sequence["Backing"]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdtheory.terminal import bad_input, progress_bar
+from kdtheory.terminal import DataDir, bad_input, print_table, progress_bar
 
 if TYPE_CHECKING:
     from kdtheory.datasets import FileState, PublishedData
@@ -25,12 +25,6 @@ data = typer.Typer(
     help="Data files of the experiments: where they are, and whether they are whole."
 )
 
-DataDir = Annotated[
-    str | None,
-    typer.Option(
-        "--data-dir", metavar="DIR", help="Folder to look in before KDTHEORY_DATA and the cache."
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, no table.")]
 
 
@@ -56,7 +50,7 @@ def list_data(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             }
         )
         return
-    _print_table(
+    print_table(
         ("name", "what", "size", "state", "where"),
         [
             (
@@ -68,6 +62,8 @@ def list_data(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             )
             for published, states in found
         ],
+        right=("size",),
+        styles=STATES,
     )
 
 
@@ -130,7 +126,7 @@ def verify(
         rows = [
             (s.file.name, _megabytes(s.file.size), s.state, str(s.path or "")) for s in everything
         ]
-        _print_table(("file", "size", "state", "where"), rows)
+        print_table(("file", "size", "state", "where"), rows)
         typer.echo(f"{len(everything)} files: {_summary(everything)}")
     for state in everything:
         if state.fault is not None:
@@ -182,19 +178,3 @@ def _print_json(document: dict[str, Any]) -> None:
     from kdtheory.files import json_text
 
     typer.echo(json_text(document), nl=False)
-
-
-def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading == "size" else "left")
-    for row in rows:
-        table.add_row(*(Text(word, style=STATES.get(word, "")) for word in row))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # lines are for programs to cut, not to wrap
-    console.print(table)

@@ -7,12 +7,12 @@ notation: none
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kdtheory.terminal import bad_input, integer, progress_bar
+from kdtheory.terminal import DataDir, bad_input, integer, print_table, progress_bar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +46,6 @@ Quick = Annotated[
     bool,
     typer.Option("--quick", help="All of it on a small part, to see that it runs: no results."),
 ]
-DataDir = Annotated[
-    str | None,
-    typer.Option(
-        "--data-dir", metavar="DIR", help="Folder to look in before KDTHEORY_DATA and the cache."
-    ),
-]
 
 
 def fashion_mnist(
@@ -66,7 +60,7 @@ def fashion_mnist(
     start = time.perf_counter()
     document, written = _experiment("fashion-mnist", seeds, device, out, resume, quick, data_dir)
     result = document["result"]
-    _print_table(
+    print_table(
         ("student", "rule", "reading", "cross-entropy", "accuracy"),
         (
             (
@@ -76,7 +70,7 @@ def fashion_mnist(
             for row in result["rows"]
         ),
     )  # fmt: skip
-    _print_table(
+    print_table(
         ("change of", "reading", "student", "against", "change", "95 %", "verdict"),
         (
             (
@@ -107,7 +101,7 @@ def domains(
     start = time.perf_counter()
     document, written = _experiment("domains", seeds, device, out, resume, quick, data_dir)
     result = document["result"]
-    _print_table(
+    print_table(
         ("pair", "link", "loss", "teacher", "alone", "distilled", "change", "interval", "verdict"),
         (
             (
@@ -172,22 +166,6 @@ def _judged(change: Mapping[str, Any]) -> tuple[str, str, str]:
         return "-", "-", change["verdict"]
     ends = f"[{change['low']:+.4f}, {change['high']:+.4f}]"
     return f"{change['change']:+.4f}", ends, change["verdict"]
-
-
-def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # lines are for programs to cut, not to wrap
-    console.print(table)
 
 
 def _print_end(result: Mapping[str, Any], written: Sequence["Path"], start: float) -> None:

@@ -647,9 +647,10 @@ def _fashion_mnist_figures(result: Document) -> dict[str, tuple["Figure", str, s
             "Two panels, training above test objects. " + _ends(both),
         ),
         "regularisers": (
-            plotting.learning_curves(result["curves"]),
+            plotting.learning_curves(result["curves"], apart=("printed",)),
             "Cross-entropy by epoch of all students",
-            "Two panels, training above test objects. " + _ends(result["curves"]),
+            "Panels of training above those of test objects; below each that of the student with "
+            "the printed term. " + _ends(result["curves"]),
         ),
         "reliability": (
             plotting.reliability(calibration),
@@ -669,9 +670,10 @@ def _fashion_mnist_figures(result: Document) -> dict[str, tuple["Figure", str, s
             pictures[f"phase_{measure}"] = (
                 plotting.phase_diagram(phase, measure=measure),
                 f"Change of the test {words} by the teacher",
-                f"Coloured cells over labelled objects, trust and temperature. Of {n['total']} "
-                f"the teacher makes {n['better']} better and {n['worse']} worse; "
-                f"{n['undecided']} are undecided.",
+                "Coloured cells over labelled objects, trust and temperature. With the teacher, of "
+                f"{n['total']}: "
+                + ", ".join(f"{n[verdict]} {verdict}" for verdict in VERDICTS if n[verdict])
+                + ".",
             )
         rows = sorted(phase["baselines"], key=lambda row: float(row["n_labels"]))
         pictures["labels"] = (

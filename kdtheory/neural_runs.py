@@ -95,7 +95,7 @@ def require_device(name: str, device: str) -> None:
     ValueError
         If it is another one, or not there.
     """
-    from kdtheory.neural import check_device
+    from kdtheory.neural.devices import check_device
 
     check_choice(name, device, DEVICES)
     check_device(name, device)

@@ -7,13 +7,14 @@ a `matplotlib.figure.Figure`, wide enough for a phone, that `kdtheory.plotting.t
 notation: λ = trust of GS, T = temperature
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -43,8 +44,8 @@ Document = Mapping[str, Any]
 STUDENTS = {  # colour, dashes and name of each
     "without": (ORANGE, "-", "without teacher"),
     "with": (BLUE, "-", "with teacher"),
-    "exact": (GREEN, (0, (5, 2)), "exact term"),
-    "printed": (GREY, (0, (2, 1.5)), "printed term"),
+    "exact": (GREEN, (0, (5, 2)), "with exact term"),
+    "printed": (GREY, (0, (2, 1.5)), "with printed term"),
 }
 SAMPLES = {
     "train": "training objects",
@@ -69,6 +70,7 @@ def learning_curves(
     *,
     measure: str = "cross_entropy",
     samples: Sequence[str] = ("train", "test"),
+    apart: Collection[str] = (),
 ) -> Figure:
     """Cross-entropy or accuracy by epoch, with bands: a panel for each sample.
 
@@ -78,18 +80,26 @@ def learning_curves(
         With the keys "student", "epoch" and ``f"{sample}_{measure}"``.
     measure : {"cross_entropy", "accuracy"}, default "cross_entropy"
     samples : sequence of {"train", "validation", "test"}
+    apart : collection of str
+        Students with a panel of their own below that of the others, as their scale is another.
 
     Returns
     -------
     matplotlib.figure.Figure
         Epochs are on a logarithmic axis: the fall of the first and the drift of the last are seen.
     """
+    together = [curve for curve in curves if curve["student"] not in apart]
+    others = [curve for curve in curves if curve["student"] in apart]
+    groups = [(sample, group) for sample in samples for group in (together, others) if group]
+    heights = [1.6 if group is others else 2.5 for _, group in groups]
     with house_style():
-        figure = Figure(figsize=(SIZE[0], 0.8 + 2.5 * len(samples)), layout="constrained")
-        panels = figure.subplots(len(samples), sharex=True, squeeze=False)[:, 0]
-        for axes, sample in zip(panels, samples, strict=True):
+        figure = Figure(figsize=(SIZE[0], 0.8 + sum(heights)), layout="constrained")
+        panels = figure.subplots(len(groups), sharex=True, squeeze=False, height_ratios=heights)
+        panels = panels[:, 0]
+        handles: dict[object, Line2D] = {}
+        for axes, (sample, group) in zip(panels, groups, strict=True):
             lows, tops = [], []
-            for curve in curves:
+            for curve in group:
                 colour, dashes, words = STUDENTS[curve["student"]]
                 epoch, found = _real(curve["epoch"]), curve[f"{sample}_{measure}"]
                 mean, _, _ = _band(axes, epoch, found, colour=colour, dashes=dashes, label=words)
@@ -98,11 +108,12 @@ def learning_curves(
             if measure == "cross_entropy":
                 _limit(axes, min(lows), max(tops))
             axes.set_title(SAMPLES[sample], loc="left", fontsize=10)
+            handles |= {one.get_label(): one for one in axes.get_lines()}
             axes.set_ylabel({"cross_entropy": "cross-entropy, nats"}.get(measure, measure))
         panels[-1].set_xscale("log")
         log_ticks(panels[-1].xaxis)
         panels[-1].set_xlabel("epoch")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        figure.legend(handles=[*handles.values()], loc="outside upper center", ncols=2)
     return figure
 
 
@@ -112,7 +123,7 @@ def reliability(rows: Sequence[Document]) -> Figure:
     Parameters
     ----------
     rows : sequence of mapping
-        With the keys "student", "rule", and "confidence", "accuracy", "share" of each bin. The
+        With the keys "student", "rule", and "confidence", "accuracy", "share" of each group. The
         prediction rule "mean" is drawn with hollow marks.
 
     Returns
@@ -137,7 +148,7 @@ def reliability(rows: Sequence[Document]) -> Figure:
         upper.set_ylim(0, 1.02)
         lower.set_xlim(0, 1.02)
         lower.set_ylim(0, 1.02)
-        upper.set_ylabel("share that is right")
+        upper.set_ylabel("accuracy")
         lower.set_ylabel("share at most\nso confident")
         lower.set_xlabel("confidence, the greatest probability")
         handles, labels = upper.get_legend_handles_labels()
@@ -212,7 +223,7 @@ def phase_diagram(phase: Document, *, measure: str = "cross_entropy") -> Figure:
         ticks = [-end, -end / 10, 0, end / 10, end]
         bar.set_ticks(ticks, labels=[_signed(tick) for tick in ticks])
         bar.ax.xaxis.set_minor_locator(NullLocator())
-        unit = "cross-entropy, nats" if measure == "cross_entropy" else "accuracy, a share"
+        unit = "cross-entropy, nats" if measure == "cross_entropy" else "accuracy"
         bar.set_label(f"change by the teacher: {unit}")
         bar.outline.set_visible(False)
     return figure

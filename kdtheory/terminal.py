@@ -3,19 +3,28 @@
 notation: none
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
 
 from kdtheory._checks import check_count
 
-__all__ = ["UsageError", "bad_input", "integer", "number", "progress_bar"]
+__all__ = ["DataDir", "UsageError", "bad_input", "integer", "number", "print_table", "progress_bar"]
 
 # The base of all usage errors: click's own, or that of the copy which later versions of typer carry
 UsageError: Any = typer.BadParameter.__base__
+
+
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        "--data-dir", metavar="DIR", help="Folder to look in before KDTHEORY_DATA and the cache."
+    ),
+]
 
 
 @contextmanager
@@ -70,3 +79,29 @@ def number(name: str, text: str) -> float:
     except ValueError:
         msg = f"`{name}` must be a number, got {text!r}"
         raise ValueError(msg) from None
+
+
+def print_table(
+    headings: Iterable[str],
+    rows: Iterable[Iterable[str]],
+    *,
+    right: Collection[str] = (),
+    styles: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print a table, with columns named in `right` to the right and words in `styles` coloured."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, heading in enumerate(headings):
+        # the first says what its row is about
+        table.add_column(
+            heading, justify="right" if heading in right else "left", no_wrap=number == 0
+        )
+    for row in rows:
+        table.add_row(*(Text(word, style=styles.get(word, "")) for word in row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # lines are for programs to cut, not to wrap
+    console.print(table)

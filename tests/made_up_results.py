@@ -1,14 +1,24 @@
 """Made-up documents of the neural experiments: random numbers of the right shape, no results.
 
-They have the form of what `kdtheory experiment fashion-mnist | domains --out DIR` writes.
+They have the form of what `kdtheory experiment fashion-mnist | domains --out DIR` writes, with the
+names and grids of the experiments themselves.
 """
+
+from dataclasses import asdict
 
 import numpy as np
 
-STUDENTS = ("without", "with", "exact", "printed")
-RULES = ("softmax", "mean")
-READINGS = ("last epoch", "best validation epoch", "converged")
-BINS = 10
+from kdtheory.experiments import domains as md
+from kdtheory.experiments.fashion_mnist import (
+    COMPARED,
+    GROUPS,
+    PUBLISHED,
+    READINGS,
+    RULES,
+    STUDENTS,
+)
+from kdtheory.experiments.phase_diagram import SIZES, TEMPERATURES, TRUSTS
+
 MACHINE = {"processor": "a made-up processor", "cores": 2, "device": "cpu"}
 VERSIONS = {"python": "3.11.0", "kdtheory": "0.1.0", "torch": "2.13.0"}
 RUN = {"command": "kdtheory experiment made-up --out DIR", "date": "2001-02-03"}
@@ -38,37 +48,33 @@ def fashion_mnist(seed=0, *, n_epochs=40, phase=True, quick=False):
             "cross_entropy": band(0.44 + 0.1 * (rule == "mean") + rng.uniform(0, 0.02), 0.001),
             "accuracy": band(0.84 + rng.uniform(0, 0.01), 0.001),
             "epoch": None if reading == "converged" else band(rng.uniform(10, 40), 2.0),
-            "words": f"{student} read at the {reading}",
+            "words": f"made-up words on the {reading}",
         }
         for student in STUDENTS
-        for rule in RULES
         for reading in READINGS
-        if student in ("without", "with") or reading != "converged"
+        for rule in RULES
+        if was_read(student, reading)
     ]
     changes = [
-        {
-            "measure": measure,
-            "reading": reading,
-            "first": [student, "softmax"],
-            "second": ["without", "softmax"],
-        }
+        {"measure": measure, "reading": reading, "first": [*first], "second": [*second]}
         | change(rng, measure, 0.005)
-        for student in STUDENTS[1:]
+        for reading in READINGS
+        for first, second in COMPARED
+        if was_read(first[0], reading) and was_read(second[0], reading)
         for measure in ("cross_entropy", "accuracy")
-        for reading in READINGS[:2]
     ]
     calibration = []
     for student in STUDENTS:
         for rule in RULES:
-            confidence = (np.arange(BINS) + 0.5) / BINS
-            share = rng.dirichlet(np.arange(1, BINS + 1))
+            confidence = np.sort(rng.beta(4, 1, GROUPS))
+            share = np.full(GROUPS, 1 / GROUPS)
             right = np.clip(confidence ** (1.2 if rule == "softmax" else 0.3), 0, 1)
             calibration.append(
                 {
                     "student": student,
                     "rule": rule,
-                    "confidence": [None, *confidence[1:].tolist()],  # an empty bin
-                    "accuracy": [None, *right[1:].tolist()],
+                    "confidence": confidence.tolist(),
+                    "accuracy": right.tolist(),
                     "share": share.tolist(),
                     "error": float(share @ np.abs(right - confidence)),
                 }
@@ -91,12 +97,7 @@ def fashion_mnist(seed=0, *, n_epochs=40, phase=True, quick=False):
         "n_seeds": 10,
         "curves": curves,
         "rows": rows,
-        "published": [
-            {"student": "without", "cross_entropy": 0.461, "cross_entropy_error": 0.005,
-             "accuracy": 0.841, "accuracy_error": 0.002},
-            {"student": "with", "cross_entropy": 0.453, "cross_entropy_error": 0.003,
-             "accuracy": 0.842, "accuracy_error": 0.002},
-        ],
+        "published": [asdict(row) for row in PUBLISHED],
         "changes": changes,
         "overfitting": {
             "since": n_epochs // 2,
@@ -116,44 +117,38 @@ def domains(seed=0, *, quick=False):
     """As `kdtheory experiment domains` writes it, with numbers that nobody measured."""
     rng = np.random.default_rng(seed)
     epochs = np.arange(1, 21)
-    names = ("without", "Hinton, T = 1", "Hinton, T = 4", "squares without", "squares")
+    changes = [
+        {"student": name, "against": kind.against, "measure": measure, "reading": reading}
+        | change(rng, measure, 0.003)
+        for reading in md.READINGS
+        for name, kind in md.KINDS.items()
+        if kind.against is not None
+        for measure in md.MEASURES
+    ]
     base = {
         "teacher": {"accuracy": 0.88, "cross_entropy": 0.34},
         "epochs": epochs.tolist(),
         "curves": [
             {
                 "student": name,
-                "words": f"made-up words on {name}",
+                "words": kind.words,
                 "test_accuracy": band(0.84 + 0.002 * k - 0.2 * np.exp(-epochs), 0.002),
                 "test_cross_entropy": band(0.45 + 0.01 * k + 0.5 * np.exp(-epochs), 0.004),
             }
-            for k, name in enumerate(names)
+            for k, (name, kind) in enumerate(md.KINDS.items())
         ],
         "readings": [
             {"student": name, "reading": reading, "accuracy": band(0.84, 0.001),
              "cross_entropy": band(0.45, 0.002)}
-            for name in names
-            for reading in READINGS[:2]
+            for reading in md.READINGS
+            for name in md.KINDS
         ],
-        "changes": [
-            {"student": name, "against": "without", "measure": measure, "reading": reading}
-            | change(rng, measure, 0.003)
-            for name in names[1:3]
-            for measure in ("accuracy", "cross_entropy")
-            for reading in READINGS[:2]
-        ],
-        "n_comparisons": 8,
+        "changes": changes,
+        "n_comparisons": len(changes),
     }  # fmt: skip
-    pairs = [
-        domain_pair(rng, name, links)
-        for name, links in (
-            ("coarse", ("repetition", "bilinear", "ridge", "network")),
-            ("few", ("identity",)),
-        )
-    ]
     regression = {
-        "quantity": "roughness", "words": "made-up words", "n_source": 55000, "n_target": 500,
-        "n_comparisons": 10, "source_teacher": {"rmse": 0.01, "r2": 0.9},
+        "quantity": "area", "words": "made-up words", "n_source": 55000, "n_target": 500,
+        "n_comparisons": 15, "source_teacher": {"rmse": 0.01, "r2": 0.9},
         "links": [
             {
                 "link": link, "words": "made-up words",
@@ -162,30 +157,37 @@ def domains(seed=0, *, quick=False):
                     {"md_lambda": md_lambda, "trust": 0.4 if md_lambda == "loo" else 1 - md_lambda,
                      "rmse": band(0.015, 0.001), "r2": band(0.7, 0.01),
                      "rmse_change": None if md_lambda == 1 else change(rng, "rmse", 0.001)}
-                    for md_lambda in (1.0, 0.75, 0.5, 0.25, 0.0, "loo")
+                    for md_lambda in (1.0, *md.MD_LAMBDAS, "loo")
                 ],
             }
-            for link in ("repetition", "ridge")
+            for link in md.REGRESSION_LINKS
         ],
     }  # fmt: skip
     result = {
         "quick": quick,
         "data": {"n_train": 60000, "n_test": 10000, "digests": {"train-images": "cd" * 32}},
         "machine": MACHINE,
-        "seconds": {"teacher": 10.0, "base": 20.0, "all": 30.0},
+        "seconds": {"teacher": 10.0, "base": 20.0, "total": 30.0},
         "base": base,
-        "pairs": pairs,
+        "pairs": [domain_pair(rng, name, pair) for name, pair in md.PAIRS.items()],
         "regression": regression,
         "examples": [
             {"domain": name, "pictures": rng.integers(0, 256, (3, side, side)).tolist()}
-            for name, side in (("source", 28), ("coarse", 7), ("noisy", 28))
+            for name in ("source", *md.PAIRS)
+            if name != "few"
+            for side in (md.COARSE if name == "coarse" else md.SIDE,)
         ],
     }
     config = {"experiment": "MD 4", "seeds": 10, "quick": quick, "versions": VERSIONS}
     return {"config": config, "result": result, "run": RUN}
 
 
-def domain_pair(rng, name, links):
+def was_read(student, reading):
+    """The optimum exists for those without a last term."""
+    return student in ("without", "with") or reading != "converged"
+
+
+def domain_pair(rng, name, pair):
     def student(loss, md_lambda):
         mean = 0.75 + 0.05 * (0 if isinstance(md_lambda, str) else 1 - md_lambda)
         alone = md_lambda == 1
@@ -199,29 +201,32 @@ def domain_pair(rng, name, links):
         }  # fmt: skip
 
     return {
-        "pair": name, "words": f"strong to weak, {name}", "n_source": 55000, "n_target": 500,
-        "n_validation": 500, "n_unlabelled": 4000, "source_features": 784, "target_features": 49,
-        "n_comparisons": 88, "source_teacher": {"accuracy": 0.88, "cross_entropy": 0.34},
+        "pair": name, "words": pair.words, "n_source": 55000, "n_target": 500,
+        "n_validation": 500, "n_unlabelled": 4000, "source_features": 784,
+        "target_features": 49 if name == "coarse" else 784,
+        "n_comparisons": 2 * len(pair.links) * (len(md.LOSSES) * (len(md.MD_LAMBDAS) + 1) + 1),
+        "source_teacher": {"accuracy": 0.88, "cross_entropy": 0.34},
         "links": [
             {
                 "link": link,
-                "words": f"made-up words on {link}",
+                "words": md.LINKS[link],
                 "teacher_through_link": {
                     "accuracy": band(0.6 + 0.04 * k, 0.01), "cross_entropy": band(1.1, 0.1)
                 },
                 "rows": [
                     student(loss, md_lambda)
-                    for loss in ("cross-entropy", "squares")
-                    for md_lambda in (1.0, 0.75, 0.5, 0.25, 0.0, "chosen")
-                ] + [student("cross-entropy, and unlabelled objects", 0.5)],
+                    for loss in md.LOSSES
+                    for md_lambda in (1.0, *md.MD_LAMBDAS, "chosen")
+                ] + [student(md.UNLABELLED, md.UNLABELLED_LAMBDA)],
             }
-            for k, link in enumerate(links)
+            for k, link in enumerate(pair.links)
         ],
     }  # fmt: skip
 
 
 def phase_document(rng):
-    sizes, trusts, temperatures = [100, 300, 1000, 10000, 60000], [0.25, 0.5, 0.75, 1.0], [1.0, 4.0]
+    sizes = [size or 60_000 for size in SIZES]
+    trusts, temperatures = list(TRUSTS), list(TEMPERATURES)
     cells = []
     for n in sizes:
         for answered in ("all", "labelled"):
@@ -240,8 +245,8 @@ def phase_document(rng):
                             "accuracy": band(0.7 + gain / 3, 0.01),
                             "cross_entropy_change": change(rng, "cross_entropy", 0.01, -gain),
                             "accuracy_change": change(rng, "accuracy", 0.01, gain / 3),
-                            "chosen": (trust, temperature) == (0.75, 4.0),
-                            "at_last_step": 0.8 if (n, trust) == (10000, 0.25) else 0.4,
+                            "chosen": (trust, temperature) == (TRUSTS[-2], TEMPERATURES[-1]),
+                            "at_last_step": 0.8 if (n, trust) == (10_000, TRUSTS[0]) else 0.4,
                         }
                     )
     baselines = [
@@ -250,8 +255,8 @@ def phase_document(rng):
         for n in sizes
     ]  # fmt: skip
     return {
-        "sizes": sizes, "trusts": trusts, "temperatures": temperatures, "n_students": 320,
-        "n_seeds": 5, "n_steps": 2000, "baselines": baselines, "cells": cells,
+        "sizes": sizes, "trusts": trusts, "temperatures": temperatures, "n_students": 735,
+        "n_seeds": 5, "n_steps": 8000, "baselines": baselines, "cells": cells,
     }  # fmt: skip
 
 

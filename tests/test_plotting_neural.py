@@ -9,7 +9,7 @@ import pytest
 from matplotlib.collections import QuadMesh
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kdtheory import plotting, plotting_neural
+from kdtheory import neural_page, plotting, plotting_neural
 
 FASHION = made_up_results.fashion_mnist()["result"]
 DOMAINS = made_up_results.domains()["result"]
@@ -118,6 +118,26 @@ def test_scale_is_settled_after_the_first_fall():
     assert np.max(np.array(means)[:, 2:]) < high < np.max(means)
 
 
+def test_student_that_is_set_apart_leaves_the_scale_to_the_others():
+    curves = FASHION["curves"]
+    alone = plotting_neural.learning_curves(curves[:3])
+    figure = plotting_neural.learning_curves(curves, apart=("printed",))
+    for place, axes in enumerate(alone.axes):
+        assert figure.axes[2 * place].get_ylim() == axes.get_ylim()
+        below = figure.axes[2 * place + 1]
+        sample = ("train", "test")[place]
+        drawn = line(below, "with printed term").get_ydata()
+        assert_array_equal(drawn, curves[3][f"{sample}_cross_entropy"]["mean"])
+        assert len(below.get_lines()) == 1
+    names = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert names == {words for _, _, words in plotting_neural.STUDENTS.values()}
+
+
+def test_names_of_students_are_those_of_the_tables():
+    names = {student: words for student, (_, _, words) in plotting_neural.STUDENTS.items()}
+    assert names == neural_page.STUDENTS
+
+
 def test_number_that_is_none_is_a_gap():
     curves = deepcopy(FASHION["curves"][:1])
     curves[0]["test_cross_entropy"]["mean"][5] = None
@@ -142,7 +162,7 @@ def test_reliability_shows_accuracy_and_the_distribution_of_confidence():
     upper, lower = plotting_neural.reliability(FASHION["calibration"]).axes
     for row in FASHION["calibration"]:
         label = f"{plotting_neural.STUDENTS[row['student']][2]}, {row['rule']}"
-        assert_array_equal(line(upper, label).get_ydata()[1:], row["accuracy"][1:])
+        assert_array_equal(line(upper, label).get_ydata(), row["accuracy"])
         assert_allclose(line(lower, label).get_ydata()[-1], 1)
         hollow = line(upper, label).get_markerfacecolor() == "white"
         assert hollow == (row["rule"] == "mean")

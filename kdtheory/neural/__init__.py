@@ -3,6 +3,7 @@ r"""Finite networks: the neural cases of the papers, for comparison with the the
 * what any loop can use: `DistillationLoss` (14), `DomainDistillationLoss` (MD), the distribution
   `ContinuousCategorical` of (12), `log_normaliser`, `TeacherCache`;
 * many students at once: `Fleet`, followed by `fleet_curves`;
+* checkpoints for a loop of one's own: `save_checkpoint`, `load_checkpoint`, and what fills them;
 * one network: `train`, on any device and any number of processes, in a folder that survives kills;
 * the networks of the papers: `gs_teacher`, `gs_student`, `md_teacher`, `md_student`.
 
@@ -22,9 +23,14 @@ from kdtheory.neural.checkpoints import (
     Checkpoint,
     digest_of_tensors,
     load_checkpoint,
+    random_state,
+    restore_model,
+    restore_optimizer,
+    restore_random_state,
     save_checkpoint,
+    tensors_of_model,
+    tensors_of_optimizer,
 )
-from kdtheory.neural.devices import check_device
 from kdtheory.neural.distributions import ContinuousCategorical
 from kdtheory.neural.fleet import DivergedError, Fleet, Sample, Scores, Student
 from kdtheory.neural.fleet_curves import FleetCurves, fleet_curves
@@ -60,7 +66,6 @@ __all__ = [
     "Student",
     "TeacherCache",
     "Training",
-    "check_device",
     "covariance_product",
     "digest_of_data",
     "digest_of_tensors",
@@ -78,7 +83,13 @@ __all__ = [
     "md_teacher",
     "n_parameters",
     "normaliser_gradient",
+    "random_state",
+    "restore_model",
+    "restore_optimizer",
+    "restore_random_state",
     "save_checkpoint",
     "teacher_logits",
+    "tensors_of_model",
+    "tensors_of_optimizer",
     "train",
 ]

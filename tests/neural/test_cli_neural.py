@@ -112,7 +112,7 @@ def test_without_a_folder_the_table_is_all(run, calls, tmp_path, monkeypatch, ki
         for row in result["rows"]:
             words = f"{row['student']} +{row['rule']} +{row['reading']} +"
             assert re.search(f"{words}{row['cross_entropy']['mean']:.4f}", out)
-        assert "of 72 settings the cross-entropy is" in out
+        assert "of 132 settings the cross-entropy is" in out
     for row in result.get("changes", []):
         assert f"[{row['low']:+.4f}, {row['high']:+.4f}]" in out
     for pair in result.get("pairs", []):

@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import made_up_results
 import numpy as np
 import pytest
 import torch
@@ -41,6 +42,8 @@ from kdtheory.experiments.domains import (
 )
 from kdtheory.files import json_text, plain_data
 from kdtheory.neural import IGNORED, epoch_order
+from kdtheory.neural_page import experiment_page, read_result
+from kdtheory.neural_runs import run_in_folder
 
 EPS = 1e-12  # a few dozen roundings of float64
 SINGLE = 1e-5  # of float32, for sums of some hundred terms
@@ -523,6 +526,18 @@ def test_settings_are_plain_and_tell_data_and_versions():
     assert found["data"]["digests"] == {"made-up": "0" * 64}
     assert {"kdtheory", "torch", "numpy"} <= set(found["versions"])
     assert settings(made_up(), seeds=7, quick=True)["seeds"] == SEEDS
+
+
+def test_the_result_has_a_page(result, tmp_path, monkeypatch):
+    monkeypatch.setattr(domains_module, "experiment_of_md", lambda *_, **__: result)
+    out = tmp_path / "run"
+    document, _ = run_in_folder("domains", made_up(), out, seeds=SEEDS, quick=True)
+    assert document == read_result("out", out, "domains")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert page == experiment_page("domains", document)
+    assert page.endswith("</html>\n")
+    assert all(f">{change.verdict}</span>" in page for change in result.base.changes)
+    assert document["result"].keys() == made_up_results.domains()["result"].keys()
 
 
 # --- limits

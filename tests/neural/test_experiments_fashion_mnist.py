@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import made_up_results
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,8 @@ from kdtheory.experiments import fashion_mnist, phase_diagram
 from kdtheory.experiments.fashion_mnist import experiment_of_gs_6_1, settings
 from kdtheory.files import plain_data
 from kdtheory.neural import IGNORED, distillation_loss, epoch_order, gs_student
+from kdtheory.neural_page import experiment_page, read_result
+from kdtheory.neural_runs import run_in_folder
 
 FLOAT32_CURVES = 1e-4  # float32 sums in another order, through ten epochs of Adam
 
@@ -219,6 +222,18 @@ def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, data):
     finally:
         torch.set_num_threads(threads)
     assert without_seconds(resumed) == without_seconds(whole), f"killed after {wait} s"
+
+
+def test_the_result_has_a_page(data, result, tmp_path, monkeypatch):
+    monkeypatch.setattr(fashion_mnist, "experiment_of_gs_6_1", lambda *_, **__: result)
+    out = tmp_path / "run"
+    document, _ = run_in_folder("fashion-mnist", data, out, seeds=2, quick=True)
+    assert document == read_result("out", out, "fashion-mnist")
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert page == experiment_page("fashion-mnist", document)
+    assert page.endswith("</html>\n")
+    assert all(f">{change.verdict}</span>" in page for change in result.changes)
+    assert document["result"].keys() == made_up_results.fashion_mnist()["result"].keys()
 
 
 # --- limits
