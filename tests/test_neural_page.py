@@ -10,6 +10,7 @@ import pytest
 from pages import Page
 
 from kdtheory import neural_page
+from kdtheory.datasets import FASHION_MNIST
 from kdtheory.neural_page import KINDS, experiment_page, figures, read_result, recorded, section
 
 DOCUMENTS = {
@@ -347,10 +348,11 @@ def test_recorded_run_is_read_or_absent(kind, tmp_path, monkeypatch):
 @every_kind
 def test_run_that_comes_with_the_package_can_be_shown(kind):
     document = recorded(kind)
-    if document is not None:
-        assert document["result"]["quick"] is False
-        assert set(document["run"]) == {"command", "date"}
-        section(kind, document, recorded=True)
+    assert document is not None
+    assert document["result"]["quick"] is False
+    assert set(document["run"]) == {"command", "date"}
+    assert document["result"]["data"]["digests"] == {file.name: file.sha256 for file in FASHION_MNIST.files}
+    section(kind, document, recorded=True)
 
 
 # --- bad input
