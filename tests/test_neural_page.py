@@ -351,7 +351,9 @@ def test_run_that_comes_with_the_package_can_be_shown(kind):
     assert document is not None
     assert document["result"]["quick"] is False
     assert set(document["run"]) == {"command", "date"}
-    assert document["result"]["data"]["digests"] == {file.name: file.sha256 for file in FASHION_MNIST.files}
+    assert document["result"]["data"]["digests"] == {
+        file.name: file.sha256 for file in FASHION_MNIST.files
+    }
     section(kind, document, recorded=True)
 
 
