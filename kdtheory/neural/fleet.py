@@ -221,7 +221,8 @@ class Fleet:
     The first weights are those of ``nn.Linear(n, K)`` (or of ``nn.Sequential(nn.Linear(n, H),
     nn.ReLU(), nn.Linear(H, K))``) after ``torch.manual_seed(student.seed)``, whose generator is not
     touched. Objects come in the order `kdtheory.neural.batches.epoch_order` (m, seed, epoch),
-    except that one batch which holds the whole sample is taken as it is.
+    except that one batch which holds the whole sample is taken as it is. In float32 the teacher's
+    part of a gradient has a relative error of about 1e-7 · T: at T above 8 take float64.
 
     Examples
     --------
