@@ -430,7 +430,7 @@ def test_wide_tables_scroll_in_their_own_box():
             parent = [e for e in page().elements[:position] if e[2] == depth - 1][-1]
             assert parent[1]["class"] == "scroll"
             boxed += 1
-    assert boxed == 12 + 5 + 7
+    assert boxed == 12 + 5 + 10
 
 
 # --- laws of the files
