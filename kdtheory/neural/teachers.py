@@ -11,7 +11,8 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from kdtheory._checks import check_callable, check_count, check_flag, check_not_
 from kdtheory.neural.checkpoints import digest_of_tensors, load_checkpoint, save_checkpoint
 from kdtheory.neural.devices import check_dense, check_device, native_array
 
-__all__ = ["FrozenTeacher", "TeacherCache", "digest_of_data", "teacher_logits"]
+__all__ = ["FrozenTeacher", "TeacherCache", "digest_of_data", "in_eval_mode", "teacher_logits"]
 
 
 class FrozenTeacher(Module):
@@ -141,39 +142,33 @@ def teacher_logits(
     embeds = any(isinstance(module, Embedding | EmbeddingBag) for module in model.modules())
     tell(total=len(data), completed=0, description="teacher")
     parts = []
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.no_grad():
-            for start in range(0, len(data), size):
-                rows = data[start : start + size]
-                # a copy: torch warns of arrays that cannot be written
-                batch = rows if isinstance(rows, Tensor) else torch.from_numpy(rows.copy())
-                looked_up = embeds and not batch.is_floating_point()
-                batch = batch.to(place, torch.int64 if looked_up else weight.dtype)
-                finite = batch.flatten(1).isfinite().all(dim=1)
-                if not finite.all():
-                    at = start + int(finite.int().argmin())
-                    rule = f"must be finite numbers of {batch.dtype}"
-                    msg = f"`X` {rule}, got another in row {at}"
-                    raise ValueError(msg)
-                logits = model(batch)
-                if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(rows):
-                    found = (
-                        f"shape {tuple(logits.shape)}"
-                        if isinstance(logits, Tensor)
-                        else type(logits).__name__
-                    )
-                    msg = (
-                        f"`model` must give a row of logits for each of {len(rows)} objects, got "
-                        f"{found}"
-                    )
-                    raise ValueError(msg)
-                parts.append(logits.to(data.device if isinstance(data, Tensor) else "cpu"))
-                tell(advance=len(rows))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with in_eval_mode(model):
+        for start in range(0, len(data), size):
+            rows = data[start : start + size]
+            # a copy: torch warns of arrays that cannot be written
+            batch = rows if isinstance(rows, Tensor) else torch.from_numpy(rows.copy())
+            looked_up = embeds and not batch.is_floating_point()
+            batch = batch.to(place, torch.int64 if looked_up else weight.dtype)
+            finite = batch.flatten(1).isfinite().all(dim=1)
+            if not finite.all():
+                at = start + int(finite.int().argmin())
+                rule = f"must be finite numbers of {batch.dtype}"
+                msg = f"`X` {rule}, got another in row {at}"
+                raise ValueError(msg)
+            logits = model(batch)
+            if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(rows):
+                found = (
+                    f"shape {tuple(logits.shape)}"
+                    if isinstance(logits, Tensor)
+                    else type(logits).__name__
+                )
+                msg = (
+                    f"`model` must give a row of logits for each of {len(rows)} objects, got "
+                    f"{found}"
+                )
+                raise ValueError(msg)
+            parts.append(logits.to(data.device if isinstance(data, Tensor) else "cpu"))
+            tell(advance=len(rows))
     whole = torch.cat(parts)
     finite = whole.isfinite().all(dim=1)
     if not finite.all():
@@ -318,6 +313,24 @@ class TeacherCache:
                 )
                 raise ValueError(msg)
         return checkpoint.tensors["logits"]
+
+
+@contextmanager
+def in_eval_mode(model: Module) -> Iterator[None]:
+    """Without gradients and in eval mode; at the end each module is in its own mode again.
+
+    Parameters
+    ----------
+    model : nn.Module
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def digest_of_data(X: ArrayLike | Tensor) -> str:

@@ -58,6 +58,8 @@ from kdtheory.run_folder import RunFolder, SealedLines, run_folder
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+from kdtheory.neural.teachers import in_eval_mode
+
 __all__ = ["NonFiniteLossError", "Training", "evaluate", "train"]
 
 Found = TypeVar("Found")
@@ -348,7 +350,7 @@ def evaluate(
     there = X.device if isinstance(X, Tensor) else torch.device("cpu")
     objects = _objects(X, y, None, None, weight.dtype, there)
     _require_known("y", objects)
-    with _in_eval_mode(model):
+    with in_eval_mode(model):
         _require_classes(model, objects, weight.device)
     return _means(_summed_scores(model, objects, block, weight.device))
 
@@ -643,7 +645,7 @@ class _Learner:
             if isinstance(module, NORMALISATIONS)
         ]
         try:
-            with _in_eval_mode(self.model):
+            with in_eval_mode(self.model):
                 _require_classes(self.model, self.data, device)
                 if validation is not None:
                     _require_classes(self.model, validation, device, "validation")
@@ -802,26 +804,13 @@ def _seed(seed: int, epoch: int, rank: int, device: torch.device) -> None:
         torch.cuda.manual_seed(number)
 
 
-@contextmanager
-def _in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Without gradients; each module is left in its mode."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def _summed_scores(model: nn.Module, objects: _Objects, block: int, device: torch.device) -> Tensor:
     """Sums over the objects of known label: of cross-entropies, right answers and ones."""
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     if len(objects.y) == 0:  # a process for which nothing is left
         return sums
     block = min(block, len(objects.y))
-    with _in_eval_mode(model):
+    with in_eval_mode(model):
         for x, y in zip(objects.X.split(block), objects.y.split(block), strict=True):
             logits, labels = model(x.to(device)), y.to(device)
             entropy = cross_entropy(logits.double(), labels, ignore_index=IGNORED, reduction="sum")
